@@ -1,0 +1,1 @@
+//! One connection between two processes: hello, frames, pings, loss. Bytes in, bytes out.

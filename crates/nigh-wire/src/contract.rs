@@ -1,0 +1,171 @@
+//! What an application offers, as data: doors, links and tools read it and know no Rust type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::{Schema, WireHash};
+
+/// What may happen to copies of a call. Declared on the method, checked rather than trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Takes effect once, in order per caller and key. The default.
+    Once,
+    /// Only reads: may be repeated or hedged. `&self` on an entity, `#[view]` on a service.
+    Read,
+    /// `#[commutes]` on an entity: any order, any number of times, no record kept.
+    Commutes,
+    /// `#[idempotent]`: on a service it may be sent again when the answer is lost.
+    Idempotent,
+}
+
+/// One method of an entity or a service.
+#[derive(Clone, Debug)]
+pub struct Method {
+    /// Wire name.
+    pub name: &'static str,
+    /// Its delivery class.
+    pub class: Class,
+    /// The record of its arguments by name.
+    pub args: Schema,
+    /// What it returns.
+    pub ok: Schema,
+    /// Its own error, if it has one.
+    pub err: Option<Schema>,
+    /// Its doc comment.
+    pub docs: &'static str,
+}
+
+impl Method {
+    /// Hash of answer and error shapes: what a ticket carries.
+    pub fn answer_hash(&self) -> WireHash {
+        WireHash::of(&[&self.ok.hash().0, &self.err.as_ref().map_or([0; 16], |e| e.hash().0)])
+    }
+}
+
+/// Entity or service.
+#[derive(Clone, Debug)]
+pub enum ContractKind {
+    /// With the schemas of its key and its stored state.
+    Entity {
+        /// Shape of its key.
+        key: Schema,
+        /// Shape of its state, as stored.
+        state: Schema,
+    },
+    /// Has neither.
+    Service,
+}
+
+/// One entity or service: its name and methods.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// Wire name.
+    pub name: String,
+    /// Entity or service.
+    pub kind: ContractKind,
+    /// Its methods, as declared.
+    pub methods: Vec<Method>,
+    /// Its doc comment.
+    pub docs: &'static str,
+}
+
+impl Contract {
+    /// The method of this wire name.
+    pub fn method(&self, name: &str) -> Option<&Method> {
+        self.methods.iter().find(|m| m.name == name)
+    }
+}
+
+/// Number of a method in a catalogue: stands for its name on a link whose two ends have equal digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MethodIndex(pub u32);
+
+/// All contracts of an application, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    contracts: BTreeMap<String, Contract>,
+    /// (contract, place in it), by index.
+    methods: Vec<(String, usize)>,
+}
+
+/// Two contracts, or two methods of one, share a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateName(pub String);
+
+impl fmt::Display for DuplicateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "two things are called `{}`: rename one", self.0)
+    }
+}
+impl std::error::Error for DuplicateName {}
+
+impl Catalogue {
+    /// The catalogue of these contracts.
+    ///
+    /// # Errors
+    ///
+    /// Two contracts share a name, or two methods of one contract do.
+    pub fn new(contracts: impl IntoIterator<Item = Contract>) -> Result<Self, DuplicateName> {
+        let mut all = BTreeMap::new();
+        for contract in contracts {
+            for (i, m) in contract.methods.iter().enumerate() {
+                if contract.methods[..i].iter().any(|other| other.name == m.name) {
+                    return Err(DuplicateName(format!("{}.{}", contract.name, m.name)));
+                }
+            }
+            let name = contract.name.clone();
+            if all.insert(name.clone(), contract).is_some() {
+                return Err(DuplicateName(name));
+            }
+        }
+        let places = |c: &Contract| (0..c.methods.len()).map(|i| (c.name.clone(), i)).collect::<Vec<_>>();
+        let methods = all.values().flat_map(places).collect();
+        Ok(Catalogue { contracts: all, methods })
+    }
+
+    /// All contracts, by name.
+    pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
+        self.contracts.values()
+    }
+    /// The contract of this wire name.
+    pub fn contract(&self, name: &str) -> Option<&Contract> {
+        self.contracts.get(name)
+    }
+    /// The number of a method.
+    pub fn index(&self, contract: &str, method: &str) -> Option<MethodIndex> {
+        let found = |(c, i): &(String, usize)| c == contract && self.contracts[c].methods[*i].name == method;
+        self.methods.iter().position(found).map(|i| MethodIndex(i as u32))
+    }
+    /// The method of this number.
+    pub fn method(&self, index: MethodIndex) -> Option<(&Contract, &Method)> {
+        let (contract, place) = self.methods.get(index.0 as usize)?;
+        let contract = &self.contracts[contract];
+        Some((contract, &contract.methods[*place]))
+    }
+    /// How many methods there are.
+    pub fn len(&self) -> usize {
+        self.methods.len()
+    }
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.methods.is_empty()
+    }
+
+    /// One digest of all names and shapes: equal on both ends of a link, or the link is refused.
+    pub fn digest(&self) -> WireHash {
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        for contract in self.contracts.values() {
+            parts.push(contract.name.as_bytes().to_vec());
+            if let ContractKind::Entity { key, .. } = &contract.kind {
+                parts.push(key.hash().0.to_vec());
+            }
+            for m in &contract.methods {
+                parts.push(m.name.as_bytes().to_vec());
+                parts.push(vec![m.class as u8]);
+                parts.push(m.args.hash().0.to_vec());
+                parts.push(m.answer_hash().0.to_vec());
+            }
+        }
+        WireHash::of(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,45 @@
+//! Values that travel, and calls as values: what a contract crate needs, and no more.
+//!
+//! Reading order: [`wire`] says what a value is; [`encode`], [`decode`] are its bytes; [`schema`] describes
+//! them, so that everything else (JSON, ordered keys, other versions) reads bytes without a Rust type.
+//! [`call`] is a call as a value, [`outcome`] what its caller learns, [`contract`] what an application
+//! offers. [`id`] and [`ticket`] name a call for as long as anybody remembers it.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or panics from input.
+
+extern crate self as nigh_wire;
+
+mod call;
+mod contract;
+mod decode;
+mod encode;
+mod id;
+mod impls;
+mod outcome;
+mod schema;
+mod ticket;
+mod time;
+mod value;
+mod wire;
+
+pub use bytes::Bytes;
+pub use call::{Call, IntoArg, Once, Parts, Read, Target, View};
+pub use contract::{Catalogue, Class, Contract, ContractKind, DuplicateName, Method, MethodIndex};
+pub use decode::{DecodeError, Reader};
+pub use encode::Out;
+pub use id::{CallId, CallerId, Fingerprint, Keyed, ParseIdError};
+pub use nigh_macros::WireOfWireCrate as Wire;
+pub use outcome::{CallError, Cause, Never, NotSettled, NotSettledCause, Or, Settled, Step};
+pub use schema::{Builder, Member, Node, NodeId, Prim, Row, Schema, WireHash};
+pub use ticket::{ParseTicketError, Ticket};
+pub use time::Time;
+pub use value::{AnyValue, Value};
+pub use wire::{Wire, decode, decode_shared, encode, schema_of};
+
+/// What the macros write; not for people.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::call::{Key, call};
+    pub use crate::schema::{Row, define_enum, define_struct, define_tuple};
+    pub use crate::wire::{Fallible, IsPlain, Plain, Wire as WireTrait, plain};
+}

@@ -1,0 +1,106 @@
+//! What stands behind a [`Nigh`](crate::Nigh): something that performs calls, whatever their types.
+//!
+//! The node of this process implements it; doors and tests see only this. Nothing here knows a Rust type
+//! of the user's: values are typed inside one process and bytes once they crossed a boundary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nigh_proto::calls::request::Version;
+use nigh_wire::{Bytes, CallId, Catalogue, Cause, MethodIndex, NotSettledCause, Ticket, Value};
+
+use crate::service::BoxFuture;
+
+/// Something asked, untyped: what doors build from what they read.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// What.
+    pub what: What,
+    /// How long to try; 10 s if not said, at most `nigh_proto::calls::DEADLINE_MAX`.
+    pub within: Option<Duration>,
+    /// Under which name; views and services ignore it.
+    pub identity: Identity,
+    /// Refuse with `NotDone(Changed)` unless the entity is at this version. Not built yet: leave `None`.
+    pub if_version: Option<Version>,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A method of an entity or a service.
+    Method {
+        /// Which.
+        method: MethodIndex,
+        /// Encoded key, of an entity.
+        key: Option<Bytes>,
+        /// A tuple of the arguments in declared order, or its bytes.
+        args: Value,
+    },
+    /// Keys of an entity that exist, in order, weakly consistent.
+    List {
+        /// Wire name of the entity.
+        entity: String,
+        /// Encoded key after which to start.
+        after: Option<Bytes>,
+        /// How many at most; 1,000 are never exceeded.
+        limit: u32,
+    },
+    /// What became of a call in doubt.
+    Settle(Ticket),
+}
+
+/// Under which name a writing call is remembered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// A fresh id of this process, in order per key.
+    #[default]
+    Fresh,
+    /// An id reserved before (`Pending::ticket`), or a `nigh1.` id that a client made.
+    Id(CallId),
+    /// An idempotency key: survives a crash of the caller; no order.
+    Once(String),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It ran and returned this.
+    Done {
+        /// Typed if it never left this process.
+        value: Value,
+        /// Of an entity: the version it committed, or was read at.
+        version: Option<Version>,
+    },
+    /// It ran and returned its own error.
+    Failed(Value),
+    /// It did not run and never will.
+    NotDone(Cause),
+    /// Perhaps.
+    InDoubt(Ticket),
+    /// It did not run.
+    Overloaded {
+        /// Ask again no sooner than this.
+        retry_after: Duration,
+    },
+    /// It will not run from now on; whether it ran is no longer known.
+    Forgotten,
+    /// To a settler: no record is kept of such calls.
+    NoRecord,
+    /// To a settler: ask again with the same ticket.
+    NotSettled(NotSettledCause),
+    /// To a lister: encoded keys in order.
+    Keys(Vec<Bytes>),
+}
+
+/// Performs calls. Cancel safe: a future dropped lets go of its call, which may or may not run.
+pub trait Perform: Send + Sync + 'static {
+    /// What the application offers.
+    fn catalogue(&self) -> &Arc<Catalogue>;
+    /// Performs one thing asked.
+    fn perform(&self, ask: Ask) -> BoxFuture<'static, Outcome>;
+    /// Takes an id for a writing call before it is performed, and the ticket that will settle it; `None` for
+    /// views and services. Perform it under `Identity::Id`, or give it back with `release`.
+    fn reserve(&self, ask: &Ask) -> Option<Ticket>;
+    /// The reserved call will not be performed.
+    fn release(&self, id: CallId);
+}
