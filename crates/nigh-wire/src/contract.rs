@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{Schema, WireHash};
+use crate::{Schema, Wire, WireHash, schema_of};
 
 /// What may happen to copies of a call. Declared on the method, checked rather than trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,8 +38,18 @@ pub struct Method {
 impl Method {
     /// Hash of answer and error shapes: what a ticket carries.
     pub fn answer_hash(&self) -> WireHash {
-        WireHash::of(&[&self.ok.hash().0, &self.err.as_ref().map_or([0; 16], |e| e.hash().0)])
+        answer_hash(&self.ok, self.err.as_ref())
     }
+}
+
+fn answer_hash(ok: &Schema, err: Option<&Schema>) -> WireHash {
+    WireHash::of(&[&ok.hash().0, &err.map_or([0; 16], |e| e.hash().0)])
+}
+
+/// Hash of the answer and error shapes of a method that gives `T`, and can fail with `E` if it `fails`.
+pub fn answer_hash_of<T: Wire, E: Wire>(fails: bool) -> WireHash {
+    let err = fails.then(schema_of::<E>);
+    answer_hash(&schema_of::<T>(), err.as_ref())
 }
 
 /// Entity or service.

@@ -4,6 +4,7 @@
 
 extern crate self as nigh;
 
+mod clock;
 mod door;
 mod entity;
 mod handle;

@@ -20,8 +20,6 @@ pub struct Ask {
     pub within: Option<Duration>,
     /// Under which name; views and services ignore it.
     pub identity: Identity,
-    /// Refuse with `NotDone(Changed)` unless the entity is at this version. Not built yet: leave `None`.
-    pub if_version: Option<Version>,
 }
 
 /// What is asked.
@@ -55,8 +53,10 @@ pub enum Identity {
     /// A fresh id of this process, in order per key.
     #[default]
     Fresh,
-    /// An id reserved before (`Pending::ticket`), or a `nigh1.` id that a client made.
+    /// A `nigh1.` id that a client made: no order.
     Id(CallId),
+    /// An id reserved before, and its idempotency key if it was reserved with one.
+    Reserved(CallId, Option<String>),
     /// An idempotency key: survives a crash of the caller; no order.
     Once(String),
 }
@@ -96,10 +96,10 @@ pub enum Outcome {
 pub trait Perform: Send + Sync + 'static {
     /// What the application offers.
     fn catalogue(&self) -> &Arc<Catalogue>;
-    /// Performs one thing asked.
+    /// Performs one thing asked. It is accepted, numbered and on its way when this returns; the future waits.
     fn perform(&self, ask: Ask) -> BoxFuture<'static, Outcome>;
     /// Takes an id for a writing call before it is performed, and the ticket that will settle it; `None` for
-    /// views and services. Perform it under `Identity::Id`, or give it back with `release`.
+    /// views and services. Perform it under `Identity::Reserved`, or give it back with `release`.
     fn reserve(&self, ask: &Ask) -> Option<Ticket>;
     /// The reserved call will not be performed.
     fn release(&self, id: CallId);
