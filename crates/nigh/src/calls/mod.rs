@@ -1,0 +1,280 @@
+//! The driver of `nigh_proto::calls`: one caller machine for this process, its timer, and who waits for what.
+//!
+//! It hands copies to the owner of this process or to the link of the peer, and outcomes to whoever awaits
+//! them. It decides nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use nigh_proto::Instant;
+use nigh_proto::calls::caller::{
+    Caller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What,
+};
+pub(crate) use nigh_proto::calls::caller::Slot;
+use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_wire::{CallId, CallerId, Ticket, Time};
+use tokio::sync::{Notify, oneshot};
+
+use crate::clock::{Clock, entropy};
+use crate::shards::owner::{Asked, Owner, Work};
+use crate::shards::reply::ReplyTo;
+
+/// The process that has what this one has not.
+pub(crate) const PEER: PeerId = PeerId(1);
+
+/// The caller of this process.
+pub(crate) struct Calls {
+    clock: Clock,
+    machine: Mutex<Caller<oneshot::Sender<Settled>>>,
+    owner: OnceLock<Weak<Owner>>,
+    /// Wakes the link of the peer: there is something to write.
+    pub(crate) link: Notify,
+    /// Wakes the timer: something is due before what it sleeps for.
+    timer: Notify,
+    sleeps_until: AtomicU64,
+}
+
+impl Calls {
+    pub(crate) fn new(clock: Clock) -> Arc<Self> {
+        let caller = Caller::new(CallerId(entropy()), entropy() as u64, CallerConfig::default());
+        Arc::new(Calls {
+            clock,
+            machine: Mutex::new(caller),
+            owner: OnceLock::new(),
+            link: Notify::new(),
+            timer: Notify::new(),
+            sleeps_until: AtomicU64::new(u64::MAX),
+        })
+    }
+
+    /// Says who owns this process's entities.
+    pub(crate) fn set_owner(&self, owner: &Arc<Owner>) {
+        assert!(self.owner.set(Arc::downgrade(owner)).is_ok(), "a node has one owner");
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Caller<oneshot::Sender<Settled>>> {
+        self.machine.lock().expect("no user code runs under this lock")
+    }
+
+    /// Opens a call and hands its first copy on. The future gives its outcome; dropped, it lets go of the call.
+    pub(crate) fn start(self: &Arc<Self>, to: PeerId, what: What, within: Duration) -> Waiting {
+        let (waiter, outcome) = oneshot::channel();
+        let (started, work, due) = {
+            let mut machine = self.machine();
+            if machine.is_stalled() {
+                machine.renew(CallerId(entropy()));
+            }
+            let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);
+            (started, self.transmit_local(&mut machine), machine.poll_timeout())
+        };
+        let handle = match started {
+            Ok(handle) => Some(handle),
+            Err((waiter, refused)) => {
+                // The receiver is here: it cannot be gone.
+                drop(waiter.send(refused));
+                None
+            }
+        };
+        if let Some(due) = due
+            && due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)
+        {
+            self.timer.notify_one();
+        }
+        if to != PeerId::LOCAL {
+            self.link.notify_one();
+        }
+        self.submit(work);
+        Waiting { calls: self.clone(), handle, outcome }
+    }
+
+    /// Takes an id, and the ticket that will settle it.
+    pub(crate) fn reserve(&self, to: PeerId, what: &What) -> Option<Ticket> {
+        let id = self.machine().reserve(self.clock.wall(), to, what).ok()?;
+        what.ticket(id)
+    }
+
+    /// The reserved call will not be made.
+    pub(crate) fn release(&self, id: CallId) {
+        let work = {
+            let mut machine = self.machine();
+            machine.release(id);
+            self.transmit_local(&mut machine)
+        };
+        self.link.notify_one();
+        self.submit(work);
+    }
+
+    /// A doubt was settled by asking the owner in this process (R15).
+    pub(crate) fn settled_here(&self, id: CallId) {
+        self.machine().settled_here(id);
+    }
+
+    /// A ticket that this process's own caller would have; needed before a call is open.
+    pub(crate) fn fresh_id(&self) -> CallId {
+        CallId { caller: CallerId(entropy()), number: 1, birth: self.clock.wall() }
+    }
+
+    /// Copies for the owner of this process.
+    fn transmit_local(&self, machine: &mut Caller<oneshot::Sender<Settled>>) -> Vec<Work> {
+        let mut work = Vec::new();
+        let now = self.clock.now();
+        while let Some((slot, request)) = machine.poll_transmit(now, PeerId::LOCAL) {
+            let reply = ReplyTo::Local(slot);
+            let (what, within) = asked(request).expect("services of this process are called directly");
+            work.push(Work { what, due: now.saturating_add(within), reply });
+        }
+        // Nobody waits any more: what was not begun runs all the same, and its record goes with its number.
+        while machine.poll_cancel(PeerId::LOCAL).is_some() {}
+        work
+    }
+
+    fn submit(&self, work: Vec<Work>) {
+        if work.is_empty() {
+            return;
+        }
+        if let Some(owner) = self.owner.get().and_then(Weak::upgrade) {
+            owner.submit(work);
+        }
+    }
+
+    /// Answers of the owner of this process. Called on its threads: what follows is run elsewhere.
+    pub(crate) fn handle_local(&self, answers: Vec<(Slot, Result<Answer, Refusal>)>) {
+        let (settled, work) = {
+            let mut machine = self.machine();
+            let now = self.clock.now();
+            for (slot, answer) in answers {
+                match answer {
+                    Ok(answer) => {
+                        let fits = machine.handle_answer(now, PeerId::LOCAL, slot, answer);
+                        debug_assert!(fits.is_ok(), "the owner of this process answers what was asked");
+                    }
+                    Err(refusal) => machine.handle_refusal(now, PeerId::LOCAL, slot, refusal),
+                }
+            }
+            (take_settled(&mut machine), self.transmit_local(&mut machine))
+        };
+        tell(settled);
+        self.timer.notify_one();
+        if let (false, Some(owner)) = (work.is_empty(), self.owner.get().and_then(Weak::upgrade)) {
+            owner.submit_elsewhere(work);
+        }
+    }
+
+    /// The log time of this process's shards, for births (R17).
+    pub(crate) fn handle_local_time(&self, facts: PeerFacts) {
+        let clock = self.clock.wall();
+        self.machine().handle_link_up(self.clock.now(), PeerId::LOCAL, facts, clock);
+    }
+
+    /// What the link of the peer does with the machine, under its lock.
+    pub(crate) fn with_link<R>(&self, f: impl FnOnce(&mut Caller<oneshot::Sender<Settled>>, Instant, Time) -> R) -> R {
+        let (result, settled, work, due) = {
+            let mut machine = self.machine();
+            let result = f(&mut machine, self.clock.now(), self.clock.wall());
+            let settled = take_settled(&mut machine);
+            (result, settled, self.transmit_local(&mut machine), machine.poll_timeout())
+        };
+        tell(settled);
+        self.submit(work);
+        if due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)) {
+            self.timer.notify_one();
+        }
+        result
+    }
+
+    /// Lets deadlines pass and refused copies be asked again, for as long as the node lives.
+    pub(crate) async fn keep_time(self: Arc<Self>) {
+        loop {
+            let (settled, work, due) = {
+                let mut machine = self.machine();
+                machine.handle_timeout(self.clock.now());
+                let work = self.transmit_local(&mut machine);
+                let due = machine.poll_timeout();
+                self.sleeps_until.store(due.map_or(u64::MAX, Instant::as_nanos), Ordering::Release);
+                (take_settled(&mut machine), work, due)
+            };
+            tell(settled);
+            self.submit(work);
+            self.link.notify_one();
+            match due {
+                Some(due) => {
+                    tokio::select! {
+                        biased; // Time first: nobody may delay a deadline.
+                        () = tokio::time::sleep_until(self.clock.steady(due)) => {}
+                        () = self.timer.notified() => {}
+                    }
+                }
+                None => self.timer.notified().await,
+            }
+        }
+    }
+
+    fn cancel(&self, handle: Handle) {
+        let work = {
+            let mut machine = self.machine();
+            machine.cancel(handle);
+            self.transmit_local(&mut machine)
+        };
+        self.link.notify_one();
+        self.submit(work);
+    }
+}
+
+/// What this process's owner is asked; `None` for a service call, and the time left.
+pub(crate) fn asked(request: Request) -> Option<(Asked, Duration)> {
+    Some(match request {
+        Request::Call(call) => {
+            let within = call.within;
+            (Asked::Call(call), within)
+        }
+        Request::View { method, key, args, within } => {
+            (Asked::View { method, key, args: nigh_wire::Value::Bytes(args) }, within)
+        }
+        Request::Settle { ticket, within } => (Asked::Settle(Box::new(ticket)), within),
+        Request::List { entity, after, limit, within } => (Asked::List { entity, after, limit }, within),
+        Request::Serve { .. } => return None,
+    })
+}
+
+type SettledCalls = Vec<(oneshot::Sender<Settled>, Settled)>;
+
+fn take_settled(machine: &mut Caller<oneshot::Sender<Settled>>) -> SettledCalls {
+    std::iter::from_fn(|| machine.poll_settled()).collect()
+}
+
+fn tell(settled: SettledCalls) {
+    for (waiter, outcome) in settled {
+        // Its future may have been dropped meanwhile: then nobody asks.
+        drop(waiter.send(outcome));
+    }
+}
+
+/// Waits for the outcome of one call.
+pub(crate) struct Waiting {
+    calls: Arc<Calls>,
+    /// `None` once it is settled.
+    handle: Option<Handle>,
+    outcome: oneshot::Receiver<Settled>,
+}
+
+impl Future for Waiting {
+    /// `None` if the node has gone.
+    type Output = Option<Settled>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Settled>> {
+        let outcome = std::task::ready!(Pin::new(&mut self.outcome).poll(cx));
+        self.handle = None;
+        Poll::Ready(outcome.ok())
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(handle) = self.handle.take() {
+            self.calls.cancel(handle);
+        }
+    }
+}

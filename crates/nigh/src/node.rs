@@ -1,0 +1,333 @@
+//! A running node: what it opens, in which order, and how it ends.
+//!
+//! Opening: the store is recovered, its threads start, the link listens or connects, doors open last, so that
+//! whoever can reach this process is answered. Ending is the reverse, and finishes what is open.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use nigh_proto::placement::{Place, Role, SHARDS_DEFAULT};
+use nigh_wire::Catalogue;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::calls::Calls;
+use crate::clock::{Clock, entropy};
+use crate::config::{Config, Data};
+use crate::door::Door;
+use crate::error::{Error, Result};
+use crate::handle::Nigh;
+use crate::link::connection::{Local, accept, dial};
+use crate::performer::Performer;
+use crate::place;
+use crate::recover::recover;
+use crate::routes::Routes;
+use crate::shards::commit::{self, Progress};
+use crate::shards::host::Host;
+use crate::shards::owner::Owner;
+use crate::shards::{sweep, watch as watchdog};
+use crate::store;
+
+/// How long what is open may take to finish when a node stops.
+const STOP_MAX: Duration = Duration::from_secs(10);
+
+/// A running application. [`Node::stop`] finishes what is open; dropped, it lets go of it.
+#[derive(Debug)]
+pub struct Node {
+    nigh: Nigh,
+    listen: Option<SocketAddr>,
+    link: Option<SocketAddr>,
+    stop: watch::Sender<bool>,
+    /// Doors: they end by themselves once told to stop.
+    doors: JoinSet<std::io::Result<()>>,
+    /// Links and timers: ended once the doors have.
+    tasks: JoinSet<()>,
+    threads: Option<Threads>,
+}
+
+/// The threads of a node that owns entities.
+struct Threads {
+    owner: Arc<Owner>,
+    progress: Arc<Progress>,
+    committer: JoinHandle<()>,
+    sweeper: (Sender<()>, JoinHandle<()>),
+    watchdog: (Sender<()>, JoinHandle<()>),
+}
+
+impl std::fmt::Debug for Threads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Threads")
+    }
+}
+
+impl Node {
+    pub(crate) async fn start(app: App, config: Config) -> Result<Node> {
+        if cfg!(panic = "abort") {
+            return Err(Error::usage(
+                "`panic = \"abort\"` stands in a [profile] of Cargo.toml: remove that line. nigh undoes what a \
+                 method that panics has changed, so the process must be able to go on",
+            ));
+        }
+        app.check()?;
+        let catalogue = Arc::new(app.catalogue()?);
+        let door_names = app.door_names();
+        let place = read_place(&app, &config, &catalogue, &door_names)?;
+        let role = place.role(config.role.as_deref(), &catalogue, &door_names).map_err(Error::usage)?;
+        check_peer(&role, &catalogue, &config)?;
+        let App { name, hosts, services, doors, .. } = app;
+        let hosts: Arc<[Box<dyn Host>]> = hosts.into();
+        let routes = Arc::new(Routes::new(&catalogue, hosts.clone(), services, &role));
+        let clock = Clock::start();
+        let calls = Calls::new(clock);
+        let threads = match role.entities.is_empty() {
+            true => None,
+            false => Some(open_store(&config, clock, &routes, &calls, &hosts)?),
+        };
+        let owner = threads.as_ref().map(|t| t.owner.clone());
+        let nigh = Nigh::new(Arc::new(Performer {
+            clock,
+            catalogue: catalogue.clone(),
+            routes: routes.clone(),
+            calls: calls.clone(),
+            owner: owner.clone(),
+            shards: SHARDS_DEFAULT,
+            has_peer: config.peer.is_some(),
+        }));
+        let (stop, stopping) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(calls.clone().keep_time());
+        let role_name = config.role.clone().unwrap_or_else(|| "all".into());
+        let local = Arc::new(Local { clock, name, role: role_name, digest: catalogue.digest(), calls, routes, owner });
+        let mut link = None;
+        if let Some(address) = config.link {
+            let listener = bind("--link", address).await?;
+            link = listener.local_addr().ok();
+            tasks.spawn(accept(listener, local.clone()));
+        }
+        if let Some(peer) = config.peer {
+            tasks.spawn(dial(peer, local.clone()));
+        }
+        let mut node = Node { nigh, listen: None, link, stop, doors: JoinSet::new(), tasks, threads };
+        node.open_doors(doors, &role, config.listen, stopping).await?;
+        Ok(node)
+    }
+
+    async fn open_doors(
+        &mut self,
+        doors: Vec<Box<dyn Door>>,
+        role: &Role,
+        listen: Option<SocketAddr>,
+        stopping: watch::Receiver<bool>,
+    ) -> Result {
+        let here: Vec<_> = doors.into_iter().filter(|d| role.doors.contains(d.name())).collect();
+        let (Some(address), false) = (listen, here.is_empty()) else { return Ok(()) };
+        if here.len() > 1 {
+            return Err(Error::usage("two doors in one role would share one address: put them in two roles"));
+        }
+        for door in here {
+            let listener = bind("--listen", address).await?;
+            self.listen = listener.local_addr().ok();
+            self.doors.spawn(door.open(self.nigh.clone(), listener, stopping.clone()));
+        }
+        Ok(())
+    }
+
+    /// Performs calls of this application.
+    pub fn handle(&self) -> Nigh {
+        self.nigh.clone()
+    }
+
+    /// Where its door listens.
+    pub fn listen(&self) -> Option<SocketAddr> {
+        self.listen
+    }
+
+    /// Where other processes of this application may connect.
+    pub fn link(&self) -> Option<SocketAddr> {
+        self.link
+    }
+
+    /// False while a method takes longer than `method_time_max`.
+    pub fn is_ready(&self) -> bool {
+        self.threads.as_ref().is_none_or(|t| t.owner.is_ready())
+    }
+
+    /// What was appended since the start.
+    pub fn commits(&self) -> Commits {
+        use std::sync::atomic::Ordering::Relaxed;
+        let progress = self.threads.as_ref().map(|t| &t.progress);
+        progress.map_or(Commits::default(), |p| Commits {
+            groups: p.groups.load(Relaxed),
+            records: p.records.load(Relaxed),
+        })
+    }
+
+    /// Waits until something ends that should not.
+    pub(crate) async fn failed(&mut self) -> Error {
+        match self.doors.join_next().await {
+            Some(Ok(Err(error))) => Error::io("a door ended", error),
+            Some(Ok(Ok(()))) => Error::failed("a door ended by itself"),
+            Some(Err(panic)) => Error::failed(format!("a door ended: {panic}")),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Finishes what is open, for at most 10 s, makes everything durable, and ends.
+    ///
+    /// # Errors
+    ///
+    /// A door ended with an error, or something did not finish in time: what was acknowledged is durable all
+    /// the same.
+    pub async fn stop(mut self) -> Result {
+        self.stop.send_replace(true);
+        let mut result = Ok(());
+        let doors = async {
+            while let Some(ended) = self.doors.join_next().await {
+                match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => result = Err(Error::io("a door ended", error)),
+                    Err(panic) => result = Err(Error::failed(format!("a door ended: {panic}"))),
+                }
+            }
+        };
+        if tokio::time::timeout(STOP_MAX, doors).await.is_err() {
+            result = Err(Error::failed(format!("a door did not finish within {STOP_MAX:?}")));
+        }
+        self.tasks.shutdown().await;
+        if let Some(threads) = self.threads.take() {
+            let ended = tokio::task::spawn_blocking(move || threads.end()).await;
+            if ended.is_err() {
+                result = Err(Error::failed("the store's threads ended with a panic"));
+            }
+        }
+        result
+    }
+}
+
+/// What was appended to the log since a node started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// Durable transactions.
+    pub groups: u64,
+    /// Records in them.
+    pub records: u64,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // Whoever called `stop` took them.
+        if let Some(threads) = &self.threads {
+            threads.owner.close();
+            threads.owner.stop_committer();
+        }
+    }
+}
+
+impl Threads {
+    /// Runs what was taken in, commits it, writes it back.
+    fn end(self) {
+        self.owner.close();
+        while !self.owner.is_idle() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        let join = |thread: JoinHandle<()>| thread.join().expect("a thread of the store does not panic");
+        // The last sweep needs the committer; nobody needs the watchdog.
+        drop(self.sweeper.0);
+        join(self.sweeper.1);
+        self.owner.stop_committer();
+        join(self.committer);
+        drop(self.watchdog.0);
+        join(self.watchdog.1);
+    }
+}
+
+async fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {
+    if !address.ip().is_loopback() {
+        let why = "only loopback addresses until links and doors authenticate";
+        return Err(Error::usage(format!("{flag} {address}: {why}")));
+    }
+    TcpListener::bind(address).await.map_err(|e| Error::io(format!("{flag} {address}"), e))
+}
+
+fn read_place(app: &App, config: &Config, catalogue: &Catalogue, doors: &[&str]) -> Result<Place> {
+    let place = match (&config.place, &app.place) {
+        (Some(file), _) => {
+            let shown = file.display().to_string();
+            let text = std::fs::read_to_string(file).map_err(|e| Error::io(format!("--place {shown}"), e))?;
+            place::parse(&shown, &text)?
+        }
+        (None, Some(text)) => place::parse("place.toml", text)?,
+        (None, None) => return Ok(Place::default()),
+    };
+    place.check(catalogue, doors).map_err(Error::usage)?;
+    Ok(place)
+}
+
+/// A role that lacks something must know whom to ask.
+fn check_peer(role: &Role, catalogue: &Catalogue, config: &Config) -> Result {
+    let missing = catalogue
+        .contracts()
+        .find(|c| !role.entities.contains(&c.name) && !role.services.contains(&c.name))
+        .filter(|_| config.peer.is_none() && config.link.is_none());
+    match missing {
+        None => Ok(()),
+        Some(contract) => Err(Error::usage(format!(
+            "this role has not `{}`: say which process has it with --peer ADDR (its --link)",
+            contract.name
+        ))),
+    }
+}
+
+fn open_store(
+    config: &Config,
+    clock: Clock,
+    routes: &Arc<Routes>,
+    calls: &Arc<Calls>,
+    hosts: &Arc<[Box<dyn Host>]>,
+) -> Result<Threads> {
+    let shapes: Vec<_> = hosts.iter().map(|h| (h.name().to_string(), h.state_schema())).collect();
+    let options = store::Options { shards: SHARDS_DEFAULT, shapes, incarnation: entropy() };
+    let opened = match &config.data {
+        Data::Dir(dir) => store::open_dir(dir, &options)?,
+        Data::Memory => {
+            tracing::warn!("--memory: nothing is kept when this process ends");
+            store::memory(SHARDS_DEFAULT)
+        }
+    };
+    let store::Opened { mut log, rows, .. } = opened;
+    let recovered = recover(log.as_mut(), rows.clone(), hosts, SHARDS_DEFAULT)?;
+    let owner = Owner::new(
+        clock,
+        routes.clone(),
+        calls.clone(),
+        recovered.shards,
+        recovered.memory,
+        Handle::current(),
+    );
+    calls.set_owner(&owner);
+    let progress = Arc::new(Progress::default());
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::io(name.to_owned(), e))
+    };
+    let committer = {
+        let (owner, progress) = (owner.clone(), progress.clone());
+        spawn("nigh-commit", Box::new(move || drop(commit::run(&owner, log, &progress))))?
+    };
+    let sweeper = {
+        let (owner, progress, every) = (owner.clone(), progress.clone(), config.write_back_every);
+        let (stop, stopped) = channel();
+        (stop, spawn("nigh-sweep", Box::new(move || sweep::run(&owner, rows.as_ref(), &progress, every, &stopped)))?)
+    };
+    let watchdog = {
+        let (owner, slow, stuck) = (owner.clone(), config.method_time_max, config.stuck_max);
+        let (stop, stopped) = channel();
+        (stop, spawn("nigh-watch", Box::new(move || watchdog::run(&owner, slow, stuck, &stopped)))?)
+    };
+    Ok(Threads { owner, progress, committer, sweeper, watchdog })
+}

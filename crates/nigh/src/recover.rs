@@ -1,0 +1,67 @@
+//! What a node knows when it starts: the rows that were written back, and the log's tail on top of them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use nigh_proto::shards::record::Blob;
+use nigh_proto::shards::{Position, Shard, ShardId, TableRow};
+
+use crate::shards::host::Host;
+use crate::shards::memory::Memory;
+use crate::shards::reply::ReplyTo;
+use crate::shards::sweep::TABLE_ROW;
+use crate::store::{Log, Rows, StoreError};
+
+/// The machines and entities of all shards, as of the last acknowledged record.
+pub(crate) struct Recovered {
+    pub(crate) shards: Vec<Shard<ReplyTo>>,
+    pub(crate) memory: Memory,
+}
+
+/// R8: takes every shard up under a new epoch first, and reads the log then.
+pub(crate) fn recover(
+    log: &mut dyn Log,
+    rows: Arc<dyn Rows>,
+    hosts: &Arc<[Box<dyn Host>]>,
+    shards: u32,
+) -> Result<Recovered, StoreError> {
+    let ids: Vec<ShardId> = (0..shards).map(ShardId).collect();
+    let heads = log.take_up(&ids)?;
+    let mut tails: BTreeMap<ShardId, Vec<Blob>> = BTreeMap::new();
+    let mut bad = None;
+    log.tail(&mut |entry| match nigh_wire::decode_trusted::<Blob>(&entry.blob) {
+        Ok(blob) => tails.entry(entry.shard).or_default().push(blob),
+        Err(e) => bad = Some(StoreError::corrupt(format!("a blob of shard {}: {e}", entry.shard.0))),
+    })?;
+    if let Some(error) = bad {
+        return Err(error);
+    }
+    let mut memory = Memory::new(hosts.clone(), rows.clone(), shards);
+    let mut machines = Vec::with_capacity(ids.len());
+    for (id, head) in ids.into_iter().zip(heads) {
+        let tail = tails.remove(&id).unwrap_or_default();
+        let first = tail.first().map_or(head.next, |blob| blob.first);
+        let mut machine = Shard::open(id, head.epoch, table_rows(rows.as_ref(), id)?, first);
+        for blob in &tail {
+            machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e}", id.0)))?;
+            for (record, place) in blob.records.iter().zip(blob.first.0..) {
+                memory.replay(id, Position(place), record)?;
+            }
+        }
+        machines.push(machine);
+    }
+    Ok(Recovered { shards: machines, memory })
+}
+
+fn table_rows(rows: &dyn Rows, shard: ShardId) -> Result<Vec<TableRow>, StoreError> {
+    let (mut found, mut bad) = (Vec::new(), None);
+    rows.scan(shard, Bound::Included(&[TABLE_ROW]), &[TABLE_ROW], &mut |_, row| {
+        match nigh_wire::decode_trusted::<TableRow>(&row.value) {
+            Ok(row) => found.push(row),
+            Err(e) => bad = Some(StoreError::corrupt(format!("a table row of shard {}: {e}", shard.0))),
+        }
+        bad.is_none()
+    })?;
+    bad.map_or(Ok(found), Err)
+}

@@ -1,0 +1,110 @@
+//! From a method's number to what runs it: made once from the catalogue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nigh_proto::placement::Role;
+use nigh_wire::{Catalogue, Class, ContractKind, MethodIndex, WireHash};
+
+use crate::services::{AnyService, Listed};
+use crate::shards::host::Host;
+
+/// What every method of the application is, and whether it is here.
+pub(crate) struct Routes {
+    methods: Vec<Route>,
+    names: BTreeMap<(Arc<str>, Arc<str>), usize>,
+    hosts: Arc<[Box<dyn Host>]>,
+    entities_here: bool,
+}
+
+/// One method.
+pub(crate) enum Route {
+    Entity(EntityMethod),
+    Service(ServiceMethod),
+}
+
+/// A method of an entity.
+pub(crate) struct EntityMethod {
+    pub(crate) index: u32,
+    pub(crate) entity: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) class: Class,
+    /// Of its answer, for tickets.
+    pub(crate) shape: WireHash,
+    /// Which host, and which method of it.
+    pub(crate) host: usize,
+    pub(crate) number: usize,
+}
+
+/// A method of a service.
+pub(crate) struct ServiceMethod {
+    pub(crate) index: u32,
+    pub(crate) service: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) class: Class,
+    pub(crate) shape: WireHash,
+    /// What runs it, if this role has it.
+    pub(crate) here: Option<Arc<dyn AnyService>>,
+    pub(crate) number: usize,
+}
+
+impl Routes {
+    pub(crate) fn new(
+        catalogue: &Catalogue,
+        hosts: Arc<[Box<dyn Host>]>,
+        services: Vec<Listed>,
+        role: &Role,
+    ) -> Self {
+        let (mut methods, mut names) = (Vec::new(), BTreeMap::new());
+        for index in 0..catalogue.len() {
+            let (contract, method) = catalogue.method(MethodIndex(index as u32)).expect("index is below len");
+            let number = contract.methods.iter().position(|m| m.name == method.name);
+            let number = number.expect("a method is in its own contract");
+            let (of, name): (Arc<str>, Arc<str>) = (contract.name.as_str().into(), method.name.into());
+            let (class, shape) = (method.class, method.answer_hash());
+            names.insert((of.clone(), name.clone()), index);
+            let index = index as u32;
+            methods.push(match contract.kind {
+                ContractKind::Entity { .. } => {
+                    let host = hosts.iter().position(|h| **h.name() == *of).expect("its host was listed");
+                    Route::Entity(EntityMethod { index, entity: of, name, class, shape, host, number })
+                }
+                ContractKind::Service => {
+                    let listed = services.iter().find(|s| s.contract.name == *of);
+                    let here = listed.filter(|_| role.services.contains(&*of)).map(|s| s.service.clone());
+                    Route::Service(ServiceMethod { index, service: of, name, class, shape, here, number })
+                }
+            });
+        }
+        Routes { methods, names, hosts, entities_here: !role.entities.is_empty() }
+    }
+
+    /// The method of this number.
+    pub(crate) fn route(&self, method: u32) -> Option<&Route> {
+        self.methods.get(method as usize)
+    }
+
+    /// The entity's method of this number.
+    pub(crate) fn entity_method(&self, method: u32) -> Option<&EntityMethod> {
+        match self.route(method)? {
+            Route::Entity(method) => Some(method),
+            Route::Service(_) => None,
+        }
+    }
+
+    /// The entity's method of these wire names.
+    pub(crate) fn by_name(&self, of: &str, method: &str) -> Option<&EntityMethod> {
+        let index = *self.names.get(&(Arc::from(of), Arc::from(method)))?;
+        self.entity_method(index as u32)
+    }
+
+    /// The host of an entity that this role owns.
+    pub(crate) fn host(&self, entity: &str) -> Option<usize> {
+        self.hosts.iter().position(|h| &**h.name() == entity).filter(|_| self.entities_here)
+    }
+
+    /// True if this role owns the entities.
+    pub(crate) fn entities_here(&self) -> bool {
+        self.entities_here
+    }
+}

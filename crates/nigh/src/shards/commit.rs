@@ -1,0 +1,119 @@
+//! The committer: one thread, one durable transaction for all that waits, no timer (R5, R8, R9).
+//!
+//! What arrives while a group is synced is the next group. It never runs a method and never decides whether
+//! an answer may leave: it tells the machines what is durable.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use nigh_proto::shards::ShardId;
+
+use crate::shards::owner::{EXIT_STORE, Owner};
+use crate::store::{Append, AppendError, GroupId, Log};
+
+/// What the committer shares with the sweeper and with those who count.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The last group known to be durable.
+    group: AtomicU64,
+    /// Groups and records appended since the start.
+    pub(crate) groups: AtomicU64,
+    pub(crate) records: AtomicU64,
+    /// The log may be cut below this group.
+    cut: Mutex<Option<GroupId>>,
+}
+
+impl Progress {
+    /// The last group known to be durable.
+    pub(crate) fn group(&self) -> GroupId {
+        GroupId(self.group.load(Ordering::Acquire))
+    }
+    /// Everything below `group` is in the state file.
+    pub(crate) fn cut_below(&self, group: GroupId) {
+        *self.cut.lock().expect("holders only assign") = Some(group);
+    }
+}
+
+/// Appends until told to stop; then what is left, and gives the log back.
+pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) -> Box<dyn Log> {
+    loop {
+        let stop = {
+            let mut signal = owner.signal();
+            while !signal.append && !signal.stop {
+                signal = owner.wait_signal(signal);
+            }
+            signal.append = false;
+            signal.stop
+        };
+        while append(owner, log.as_mut(), progress) {}
+        if stop {
+            return log;
+        }
+    }
+}
+
+/// Appends one group, if there is anything to append.
+fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
+    let cut = progress.cut.lock().expect("holders only assign").take();
+    if let Some(below) = cut {
+        log.cut(below);
+    }
+    let (shards, group) = gather(owner);
+    if group.is_empty() {
+        return false;
+    }
+    let appended = log.append(&group).unwrap_or_else(|error| give_up(&error));
+    if let Some(fenced) = appended.results.iter().position(Result::is_err) {
+        // The directory is locked by this process: only a store that lies can fence it.
+        let shard = shards[fenced].0;
+        exit(&format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
+    }
+    progress.group.store(appended.group.0, Ordering::Release);
+    progress.groups.fetch_add(1, Ordering::Relaxed);
+    let records: u64 = group.iter().map(|a| a.next.0 - a.first.0).sum();
+    progress.records.fetch_add(records, Ordering::Relaxed);
+    let deliveries = {
+        let mut core = owner.core();
+        let mut deliveries = Vec::new();
+        for shard in shards {
+            core.shards[shard.0 as usize].handle_appended();
+            deliveries.extend(core.releases(shard));
+        }
+        deliveries
+    };
+    owner.hand_out(deliveries);
+    true
+}
+
+/// One blob of every shard that has something to append.
+fn gather(owner: &Owner) -> (Vec<ShardId>, Vec<Append>) {
+    let clock = owner.clock.wall();
+    let mut core = owner.core();
+    let waiting = core.take_appendable();
+    let mut shards = Vec::with_capacity(waiting.len());
+    let mut group = Vec::with_capacity(waiting.len());
+    for shard in waiting {
+        if let Some(append) = core.shards[shard.0 as usize].poll_append(clock) {
+            shards.push(shard);
+            group.push(Append {
+                shard,
+                epoch: append.epoch,
+                first: append.first,
+                next: append.next,
+                blob: append.blob,
+            });
+        }
+    }
+    (shards, group)
+}
+
+/// R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
+fn give_up(error: &AppendError) -> ! {
+    exit(&format!("{error}"))
+}
+
+fn exit(why: &str) -> ! {
+    tracing::error!("{why}");
+    eprintln!("nigh: {why}");
+    std::process::exit(EXIT_STORE)
+}

@@ -1,0 +1,184 @@
+//! Entities without their types: how the runtime makes, runs, stores and restores any of them.
+//!
+//! A method is run by [`Cell::write`], which also decides what is left of it: a change and its redo, or the
+//! state as it was. Nothing here knows ids, logs or time.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Out, Reader, Schema, Value};
+
+use crate::entity::{Entity, Reply, Run};
+use crate::tx::TxCore;
+
+/// One entity type of the application.
+pub(crate) trait Host: Send + Sync {
+    /// Its wire name.
+    fn name(&self) -> &Arc<str>;
+    /// Its methods as data.
+    fn contract(&self) -> Contract;
+    /// Shape of its state as stored.
+    fn state_schema(&self) -> Schema;
+    /// Shape of its key.
+    fn key_schema(&self) -> &Schema;
+    /// One that nobody changed yet.
+    fn fresh(&self) -> Box<dyn Cell>;
+    /// One from its snapshot.
+    fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError>;
+}
+
+/// One entity in memory.
+pub(crate) trait Cell: Send {
+    /// Runs a writing method: on anything but success the state is as before.
+    fn write(&mut self, method: usize, tx: &mut TxCore, args: Value) -> Wrote;
+    /// Runs a view.
+    fn read(&self, method: usize, args: Value) -> Result<Reply, Cause>;
+    /// Repeats a change of the log.
+    fn apply(&mut self, redo: &Bytes) -> Result<(), DecodeError>;
+    /// The whole state.
+    fn snapshot(&self) -> Bytes;
+    /// True if it equals its default, which is not stored.
+    fn is_default(&self) -> bool;
+    /// Becomes its default.
+    fn reset(&mut self);
+}
+
+/// What is left of a writing method.
+pub(crate) enum Wrote {
+    /// It returned; the change is made, and this repeats it (empty if nothing changed).
+    Ok { value: Bytes, redo: Bytes },
+    /// It returned its own error; nothing changed.
+    Err(Bytes),
+    /// Its arguments are no arguments of it; it did not run.
+    Unfit(Cause),
+    /// It panicked; nothing changed.
+    Panicked(String),
+}
+
+/// The host of `S`.
+pub(crate) struct HostOf<S> {
+    name: Arc<str>,
+    key: Schema,
+    default: Bytes,
+    _of: std::marker::PhantomData<fn() -> S>,
+}
+
+impl<S: Entity> HostOf<S> {
+    pub(crate) fn new() -> Self {
+        let contract = S::contract();
+        let ContractKind::Entity { key, .. } = contract.kind else {
+            unreachable!("the entity macro writes entities")
+        };
+        let name: Arc<str> = S::name().into();
+        HostOf { name, key, default: snapshot_of(&S::default()), _of: std::marker::PhantomData }
+    }
+}
+
+struct CellOf<S> {
+    state: S,
+    default: Bytes,
+}
+
+impl<S: Entity> Host for HostOf<S> {
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+    fn contract(&self) -> Contract {
+        S::contract()
+    }
+    fn state_schema(&self) -> Schema {
+        S::schema()
+    }
+    fn key_schema(&self) -> &Schema {
+        &self.key
+    }
+    fn fresh(&self) -> Box<dyn Cell> {
+        Box::new(CellOf { state: S::default(), default: self.default.clone() })
+    }
+    fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError> {
+        let mut reader = Reader::trusted(snapshot);
+        let state = S::restore(&mut reader)?;
+        reader.end()?;
+        Ok(Box::new(CellOf { state, default: self.default.clone() }))
+    }
+}
+
+impl<S: Entity> Cell for CellOf<S> {
+    fn write(&mut self, method: usize, tx: &mut TxCore, args: Value) -> Wrote {
+        let Some(Run::Write(run)) = S::table().get(method) else {
+            return Wrote::Unfit(Cause::Unknown(format!("method {method} as a change")));
+        };
+        let saved = self.state.begin();
+        let state = &mut self.state;
+        // The state may be torn after a panic; undo makes it whole, as after an error.
+        match catch_unwind(AssertUnwindSafe(|| run(state, tx, args))) {
+            Ok(Ok(Reply::Ok(value))) => {
+                let mut redo = Out::with_capacity(64);
+                if !self.state.commit(saved, &mut redo) {
+                    redo = Out::default();
+                }
+                if tx.deleted {
+                    self.reset();
+                    redo = Out::default();
+                }
+                Wrote::Ok { value: value.to_bytes(), redo: redo.into_bytes() }
+            }
+            Ok(Ok(Reply::Err(error))) => {
+                self.state.undo(saved);
+                Wrote::Err(error.to_bytes())
+            }
+            Ok(Err(cause)) => {
+                self.state.undo(saved);
+                Wrote::Unfit(cause)
+            }
+            Err(panic) => {
+                self.state.undo(saved);
+                Wrote::Panicked(message_of(panic.as_ref()))
+            }
+        }
+    }
+
+    fn read(&self, method: usize, args: Value) -> Result<Reply, Cause> {
+        let Some(Run::Read(run)) = S::table().get(method) else {
+            return Err(Cause::Unknown(format!("method {method} as a view")));
+        };
+        catch_unwind(AssertUnwindSafe(|| run(&self.state, args)))
+            .unwrap_or_else(|panic| Err(Cause::Panicked(message_of(panic.as_ref()))))
+    }
+
+    fn apply(&mut self, redo: &Bytes) -> Result<(), DecodeError> {
+        let mut reader = Reader::trusted(redo);
+        self.state.apply(&mut reader)?;
+        reader.end()
+    }
+
+    fn snapshot(&self) -> Bytes {
+        snapshot_of(&self.state)
+    }
+
+    fn is_default(&self) -> bool {
+        self.snapshot() == self.default
+    }
+
+    fn reset(&mut self) {
+        self.state = S::default();
+    }
+}
+
+fn snapshot_of<S: Entity>(state: &S) -> Bytes {
+    let mut out = Out::with_capacity(64);
+    state.snapshot(&mut out);
+    out.into_bytes()
+}
+
+/// What a panic said, cut at 1 KiB: it travels to the caller.
+pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    let end = text.floor_char_boundary(1024);
+    text[..end].to_owned()
+}

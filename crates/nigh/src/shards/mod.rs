@@ -1,0 +1,18 @@
+//! The driver of `nigh_proto::shards`: runs methods where their state is, and makes what they did durable.
+//!
+//! - [`host`] is an entity without its type.
+//! - [`owner`] runs what is asked, one thing at a time. Start here.
+//! - [`commit`] is the committer: one thread, one durable transaction for all that waits.
+//! - [`memory`] is the entities in memory: loaded when first asked for, changed, written back.
+//! - [`sweep`] writes back what changed and cuts the log behind it.
+//! - [`watch`] names methods that take too long, and ends the process of one that never returns.
+//!
+//! Nothing here decides whether a call may run or an answer may leave: the machines do.
+
+pub(crate) mod commit;
+pub(crate) mod host;
+pub(crate) mod memory;
+pub(crate) mod owner;
+pub(crate) mod reply;
+pub(crate) mod sweep;
+pub(crate) mod watch;

@@ -1,0 +1,503 @@
+//! The owner of this process's shards: runs what is asked, one thing at a time, and lets answers go when the
+//! machines say so.
+//!
+//! Whoever asks puts its work in the inbox; who finds nobody running runs it, on its own thread, and whatever
+//! has come in meanwhile. So a lone caller hands its call to nobody, and nobody waits behind a method that
+//! runs: the lock is not held while it does. Answers leave when no lock is held.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use nigh_proto::Instant;
+use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
+use nigh_proto::placement::shard_of;
+use nigh_proto::shards::record::RanOutcome;
+use nigh_proto::shards::{Admission, Arrival, Finished, Permit, Release, Shard, ShardId, Stuck};
+use nigh_wire::{Bytes, CallerId, Cause, Class, Fingerprint, Ticket, Value};
+use tokio::runtime::Handle;
+
+use crate::calls::Calls;
+use crate::clock::{Clock, entropy};
+use crate::entity::Reply;
+use crate::routes::{EntityMethod, Routes};
+use crate::shards::host::Wrote;
+use crate::shards::memory::{ListError, Memory, Name};
+use crate::shards::reply::{Delivery, Gather, ReplyTo, What, deliver};
+use crate::store::StoreError;
+use crate::tx::TxCore;
+
+/// Things asked that wait their turn: 16 links of 1,024 calls each. More are refused as overloaded.
+const INBOX_MAX: usize = 16 * 1024;
+/// What one thread runs before it hands the rest to another: its own task waits meanwhile.
+const RUN_MAX: usize = 256;
+/// When to ask again after an overload: a few commits later.
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Something asked of an entity of this process.
+pub(crate) struct Work {
+    pub(crate) what: Asked,
+    /// Not begun after this.
+    pub(crate) due: Instant,
+    pub(crate) reply: ReplyTo,
+}
+
+/// What is asked.
+pub(crate) enum Asked {
+    Call(CallRequest),
+    /// The reply token is made when the view was read.
+    View { method: u32, key: Bytes, args: Value },
+    Settle(Box<Ticket>),
+    List { entity: String, after: Option<Bytes>, limit: u32 },
+    /// A caller has gone and knows all it asked for.
+    Bye(CallerId),
+}
+
+/// The owner of this process's shards.
+pub(crate) struct Owner {
+    pub(crate) clock: Clock,
+    pub(crate) routes: Arc<Routes>,
+    shards: u32,
+    inbox: Mutex<Inbox>,
+    core: Mutex<Core>,
+    /// Signals the committer that a shard has records to append, or that it must stop.
+    wake: Condvar,
+    signal: Mutex<Signal>,
+    calls: Arc<Calls>,
+    runtime: Handle,
+    /// False while a method takes too long.
+    ready: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inbox {
+    work: VecDeque<Work>,
+    /// Somebody runs what is in here, or is about to look.
+    running: bool,
+    closed: bool,
+}
+
+/// What the committer is told.
+#[derive(Default)]
+pub(crate) struct Signal {
+    pub(crate) append: bool,
+    pub(crate) stop: bool,
+}
+
+/// What is read and changed between two methods.
+pub(crate) struct Core {
+    pub(crate) shards: Vec<Shard<ReplyTo>>,
+    pub(crate) memory: Memory,
+    /// Shards with records nobody asked the log to keep yet.
+    appendable: Vec<ShardId>,
+    /// By shard: it is among the appendable.
+    marked: Vec<bool>,
+    pub(crate) running: Option<Running>,
+}
+
+/// The method that runs now.
+pub(crate) struct Running {
+    pub(crate) since: Instant,
+    pub(crate) name: String,
+    /// Of a writing method: how to give it up without whoever runs it.
+    pub(crate) stuck: Option<(ShardId, Stuck)>,
+    pub(crate) named: bool,
+}
+
+impl Owner {
+    pub(crate) fn new(
+        clock: Clock,
+        routes: Arc<Routes>,
+        calls: Arc<Calls>,
+        shards: Vec<Shard<ReplyTo>>,
+        memory: Memory,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        let count = shards.len() as u32;
+        let marked = vec![false; shards.len()];
+        let core = Core { shards, memory, appendable: vec![], marked, running: None };
+        Arc::new(Owner {
+            clock,
+            routes,
+            shards: count,
+            inbox: Mutex::default(),
+            core: Mutex::new(core),
+            wake: Condvar::new(),
+            signal: Mutex::default(),
+            calls,
+            runtime,
+            ready: AtomicBool::new(true),
+        })
+    }
+
+    /// How many shards there are.
+    pub(crate) fn shard_count(&self) -> u32 {
+        self.shards
+    }
+
+    pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().expect("no user code runs under this lock")
+    }
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().expect("no user code runs under this lock")
+    }
+    pub(crate) fn signal(&self) -> MutexGuard<'_, Signal> {
+        self.signal.lock().expect("no user code runs under this lock")
+    }
+    pub(crate) fn wait_signal<'a>(&self, signal: MutexGuard<'a, Signal>) -> MutexGuard<'a, Signal> {
+        self.wake.wait(signal).expect("no user code runs under this lock")
+    }
+
+    /// False while a method takes longer than `method_time_max`.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Takes work in, in order, and runs it unless somebody else does.
+    pub(crate) fn submit(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) {
+        let mut refused = Vec::new();
+        let run = {
+            let mut inbox = self.inbox();
+            for work in work {
+                let refusal = match inbox.closed {
+                    true => Some(Refusal::NotOwner),
+                    false if inbox.work.len() >= INBOX_MAX => Some(Refusal::Overloaded { retry_after: RETRY_AFTER }),
+                    false => None,
+                };
+                match refusal {
+                    Some(refusal) => refused.push(Delivery { to: work.reply, what: What::Refusal(refusal) }),
+                    None => inbox.work.push_back(work),
+                }
+            }
+            !inbox.work.is_empty() && !std::mem::replace(&mut inbox.running, true)
+        };
+        self.hand_out(refused);
+        if run {
+            self.run();
+        }
+    }
+
+    /// As [`Owner::submit`], for threads that must not run methods: the committer's.
+    pub(crate) fn submit_elsewhere(self: &Arc<Self>, work: Vec<Work>) {
+        let owner = self.clone();
+        self.runtime.spawn(async move { owner.submit(work) });
+    }
+
+    /// Runs what is in the inbox until it is empty, or long enough.
+    fn run(self: &Arc<Self>) {
+        for _ in 0..RUN_MAX {
+            let work = {
+                let mut inbox = self.inbox();
+                match inbox.work.pop_front() {
+                    Some(work) => work,
+                    None => {
+                        inbox.running = false;
+                        break;
+                    }
+                }
+            };
+            let deliveries = self.perform(work);
+            self.hand_out(deliveries);
+            // The committer syncs what there is while the next method runs.
+            self.kick();
+        }
+        if self.inbox().running {
+            let owner = self.clone();
+            self.runtime.spawn(async move { owner.run() });
+        }
+    }
+
+    /// Wakes the committer if a shard has something to append.
+    pub(crate) fn kick(&self) {
+        if self.core().appendable.is_empty() {
+            return;
+        }
+        let mut signal = self.signal();
+        if !std::mem::replace(&mut signal.append, true) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Tells the committer to end once everything is durable.
+    pub(crate) fn stop_committer(&self) {
+        self.signal().stop = true;
+        self.wake.notify_one();
+    }
+
+    /// Refuses everything from now on; what was taken in still runs.
+    pub(crate) fn close(&self) {
+        self.inbox().closed = true;
+    }
+
+    /// True once nothing waits in the inbox and nobody runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        let inbox = self.inbox();
+        inbox.work.is_empty() && !inbox.running
+    }
+
+    /// Lets answers go. No lock is held.
+    pub(crate) fn hand_out(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let local = deliver(deliveries);
+        if !local.is_empty() {
+            self.calls.handle_local(local);
+        }
+    }
+
+    fn perform(&self, work: Work) -> Vec<Delivery> {
+        let Work { what, due, reply } = work;
+        if self.clock.now() > due && !matches!(what, Asked::Bye(_)) {
+            // Work that expired in a queue is not begun.
+            return vec![Delivery { to: reply, what: What::Refusal(Refusal::Expired) }];
+        }
+        match what {
+            Asked::Call(request) => self.call(request, reply),
+            Asked::View { method, key, args } => self.view(method, key, args, reply),
+            Asked::Settle(ticket) => self.settle(&ticket, reply),
+            Asked::List { entity, after, limit } => self.list(&entity, after.as_ref(), limit as usize, reply),
+            Asked::Bye(caller) => {
+                let mut core = self.core();
+                for shard in 0..core.shards.len() {
+                    core.shards[shard].bye(caller);
+                    core.mark(ShardId(shard as u32));
+                }
+                vec![]
+            }
+        }
+    }
+
+    fn call(&self, request: CallRequest, reply: ReplyTo) -> Vec<Delivery> {
+        let Some(method) = self.routes.entity_method(request.method) else {
+            return vec![unknown(reply, request.method)];
+        };
+        let fingerprint = Fingerprint::of(&method.entity, &request.key, &method.name, &request.args);
+        let arrival = Arrival {
+            id: request.id,
+            entity: method.entity.clone(),
+            key: request.key.clone(),
+            method: method.name.clone(),
+            fingerprint,
+            order: request.order,
+            keyed: request.keyed,
+            commutes: method.class == Class::Commutes,
+        };
+        let shard = shard_of(&method.entity, &request.key, self.shards);
+        let mut core = self.core();
+        let permit = match core.shards[shard.0 as usize].admit(self.clock.wall(), arrival, reply) {
+            Admission::Run(permit) => permit,
+            Admission::Queued => return core.releases(shard),
+            Admission::Refused(to, refusal) => {
+                return vec![Delivery { to, what: What::Refusal(refusal) }];
+            }
+        };
+        self.run_permit(core, shard, permit, method, request.key, request.args)
+    }
+
+    fn run_permit(
+        &self,
+        mut core: MutexGuard<'_, Core>,
+        shard: ShardId,
+        permit: Permit<ReplyTo>,
+        method: &EntityMethod,
+        key: Bytes,
+        args: Bytes,
+    ) -> Vec<Delivery> {
+        let at = shard.0 as usize;
+        let name = match core.memory.name(method.host, &key) {
+            Ok(name) => name,
+            Err(cause) => {
+                core.shards[at].abandon(permit, cause);
+                return core.releases(shard);
+            }
+        };
+        let mut cell = match core.memory.take(shard, &name, &key) {
+            Ok(cell) => cell,
+            Err(error) => fatal(&error),
+        };
+        let now = core.shards[at].log_time(self.clock.wall());
+        let mut tx = TxCore { key, now, seed: entropy() as u64, drawn: 0, deleted: false };
+        core.running = Some(Running {
+            since: self.clock.now(),
+            name: format!("{}.{}", method.entity, method.name),
+            stuck: Some((shard, permit.watch())),
+            named: false,
+        });
+        drop(core);
+        let wrote = cell.write(method.number, &mut tx, Value::Bytes(args));
+        let mut core = self.core();
+        core.running = None;
+        let place = core.shards[at].next();
+        let (changed, deleted) = match &wrote {
+            Wrote::Ok { redo, .. } => (tx.deleted || !redo.is_empty(), tx.deleted),
+            _ => (false, false),
+        };
+        core.memory.put_back(shard, &name, cell, changed.then_some(place));
+        let seed = (tx.drawn > 0).then_some(tx.seed);
+        let machine = &mut core.shards[at];
+        match wrote {
+            Wrote::Ok { value, redo } => {
+                machine.finish(permit, Finished { outcome: RanOutcome::Ok(value), redo, deleted, seed });
+            }
+            Wrote::Err(error) => {
+                let redo = Bytes::new();
+                machine.finish(permit, Finished { outcome: RanOutcome::Err(error), redo, deleted, seed });
+            }
+            Wrote::Unfit(cause) => machine.abandon(permit, cause),
+            Wrote::Panicked(message) => machine.give_up(permit, Cause::Panicked(message)),
+        }
+        core.releases(shard)
+    }
+
+    fn view(&self, method: u32, key: Bytes, args: Value, reply: ReplyTo) -> Vec<Delivery> {
+        let Some(method) = self.routes.entity_method(method) else { return vec![unknown(reply, method)] };
+        let shard = shard_of(&method.entity, &key, self.shards);
+        let mut core = self.core();
+        let (name, cell) = match core.take_cell(shard, method, &key) {
+            Ok(taken) => taken,
+            Err(cause) => return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }],
+        };
+        core.running = Some(Running {
+            since: self.clock.now(),
+            name: format!("{}.{}", method.entity, method.name),
+            stuck: None,
+            named: false,
+        });
+        drop(core);
+        let read = cell.read(method.number, args);
+        let mut core = self.core();
+        core.running = None;
+        core.memory.put_back(shard, &name, cell, None);
+        let machine = &mut core.shards[shard.0 as usize];
+        match read {
+            Ok(value) => machine.view(reply.holding(value)),
+            Err(cause) => return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }],
+        }
+        core.releases(shard)
+    }
+
+    fn settle(&self, ticket: &Ticket, reply: ReplyTo) -> Vec<Delivery> {
+        let Some(method) = self.routes.by_name(&ticket.of, &ticket.method) else {
+            let cause = Cause::Unknown(format!("`{}.{}`", ticket.of, ticket.method));
+            return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
+        };
+        let key = ticket.key.clone().unwrap_or_default();
+        let shard = shard_of(&method.entity, &key, self.shards);
+        let mut core = self.core();
+        let commutes = method.class == Class::Commutes;
+        core.shards[shard.0 as usize].settle(self.clock.wall(), ticket, commutes, reply);
+        core.releases(shard)
+    }
+
+    fn list(&self, entity: &str, after: Option<&Bytes>, limit: usize, reply: ReplyTo) -> Vec<Delivery> {
+        let Some(host) = self.routes.host(entity) else {
+            let cause = Cause::Unknown(format!("an entity `{entity}` here"));
+            return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
+        };
+        let mut core = self.core();
+        let keys = match core.memory.list(host, after, limit.clamp(1, LIST_MAX)) {
+            Ok(keys) => keys,
+            Err(ListError::Key(cause)) => {
+                return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
+            }
+            Err(ListError::Store(error)) => fatal(&error),
+        };
+        // R6: what was read in any shard's memory must be durable before the list leaves.
+        let gather = Gather::new(core.shards.len(), reply, keys);
+        let mut deliveries = Vec::new();
+        for shard in 0..core.shards.len() {
+            core.shards[shard].view(ReplyTo::Part(gather.clone()));
+            deliveries.extend(core.releases(ShardId(shard as u32)));
+        }
+        deliveries
+    }
+}
+
+/// Keys one list gives at the most.
+pub(crate) const LIST_MAX: usize = 1000;
+
+impl Core {
+    /// Remembers that a shard may have something to append.
+    pub(crate) fn mark(&mut self, shard: ShardId) {
+        let at = shard.0 as usize;
+        if self.shards[at].has_pending() && !std::mem::replace(&mut self.marked[at], true) {
+            self.appendable.push(shard);
+        }
+    }
+
+    /// The shards that may have something to append.
+    pub(crate) fn take_appendable(&mut self) -> Vec<ShardId> {
+        for shard in &self.appendable {
+            self.marked[shard.0 as usize] = false;
+        }
+        std::mem::take(&mut self.appendable)
+    }
+
+    /// True if everything in the shard's memory is in the log.
+    pub(crate) fn is_durable(&self, shard: ShardId) -> bool {
+        let machine = &self.shards[shard.0 as usize];
+        machine.durable() == machine.next()
+    }
+
+    /// What the shard lets go now.
+    pub(crate) fn releases(&mut self, shard: ShardId) -> Vec<Delivery> {
+        self.mark(shard);
+        let machine = &mut self.shards[shard.0 as usize];
+        if machine.poll_confirm() {
+            // R7: the directory is locked by this process, so no other owner can have taken the shard since.
+            machine.handle_confirmed(true);
+        }
+        let mut deliveries = Vec::new();
+        while let Some(release) = machine.poll_release() {
+            deliveries.push(match release {
+                Release::Answer(to, answer) => Delivery { to, what: What::Answer(answer) },
+                Release::View(to, version) => Delivery { to, what: What::Read(version) },
+            });
+        }
+        deliveries
+    }
+
+    fn take_cell(
+        &mut self,
+        shard: ShardId,
+        method: &EntityMethod,
+        key: &Bytes,
+    ) -> Result<(Name, Box<dyn crate::shards::host::Cell>), Cause> {
+        let name = self.memory.name(method.host, key)?;
+        match self.memory.take(shard, &name, key) {
+            Ok(cell) => Ok((name, cell)),
+            Err(error) => fatal(&error),
+        }
+    }
+}
+
+impl ReplyTo {
+    /// As it waits for its gate: with what was read.
+    fn holding(self, read: Reply) -> Self {
+        match self {
+            ReplyTo::Here(waiter) => ReplyTo::View(waiter, read),
+            ReplyTo::Link(outbox, slot) => ReplyTo::LinkView(outbox, slot, read),
+            other => other,
+        }
+    }
+}
+
+fn unknown(to: ReplyTo, method: u32) -> Delivery {
+    let cause = Cause::Unknown(format!("method {method} of an entity here"));
+    Delivery { to, what: What::Answer(Answer::NotDone(cause)) }
+}
+
+/// The state file is unreadable: nothing more can be answered truthfully. The next start says where.
+fn fatal(error: &StoreError) -> ! {
+    tracing::error!("{error}");
+    eprintln!("nigh: {error}");
+    std::process::exit(EXIT_STORE)
+}
+
+/// Exit status of a process whose store failed: sysexits' `EX_IOERR`.
+pub(crate) const EXIT_STORE: i32 = 74;

@@ -1,0 +1,108 @@
+//! Writes back what changed and cuts the log behind it, on a thread of its own.
+//!
+//! A sweep notes the last durable group and where each shard's log stood, writes a row for everything that
+//! changed before that, each row in a durable transaction of at most 256, and only then lets the log be cut
+//! below the noted group. A row holds only what is durable in the log.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use nigh_proto::shards::{Position, ShardId};
+use nigh_wire::Bytes;
+
+use crate::shards::commit::Progress;
+use crate::shards::owner::{EXIT_STORE, Owner};
+use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
+
+/// First byte of a table row's key in the state file.
+pub(crate) const TABLE_ROW: u8 = b't';
+/// How long to wait for a change that is not durable yet before looking again.
+const DURABLE_WAIT: Duration = Duration::from_millis(2);
+
+/// Sweeps every `every` until `stop` is dropped, and once more then.
+pub(crate) fn run(
+    owner: &Arc<Owner>,
+    rows: &dyn Rows,
+    progress: &Progress,
+    every: Duration,
+    stop: &Receiver<()>,
+) {
+    let mut swept = progress.group();
+    loop {
+        let last = stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
+        if progress.group() > swept || last {
+            swept = sweep(owner, rows, progress).unwrap_or_else(|error| {
+                tracing::error!("{error}");
+                eprintln!("nigh: {error}");
+                std::process::exit(EXIT_STORE)
+            });
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// One sweep; returns the group below which all is written back.
+pub(crate) fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) -> Result<GroupId, StoreError> {
+    // The group first: what is durable by then is below the positions read after it.
+    let group = progress.group();
+    let since: Vec<Position> = {
+        let clock = owner.clock.wall();
+        let mut core = owner.core();
+        for shard in 0..core.shards.len() {
+            core.shards[shard].sweep(clock);
+            core.mark(ShardId(shard as u32));
+        }
+        core.shards.iter().map(|s| s.durable()).collect()
+    };
+    owner.kick();
+    let mut left: Vec<(ShardId, Position)> =
+        since.into_iter().enumerate().map(|(shard, since)| (ShardId(shard as u32), since)).collect();
+    let mut writes = Vec::new();
+    while !left.is_empty() {
+        let mut waiting = Vec::new();
+        for (shard, since) in left {
+            while !collect(owner, shard, since, &mut writes) {
+                if writes.len() < ROWS_PER_WRITE_MAX {
+                    waiting.push((shard, since)); // Not durable yet.
+                    break;
+                }
+                rows.write(&std::mem::take(&mut writes))?;
+            }
+        }
+        if !waiting.is_empty() {
+            std::thread::park_timeout(DURABLE_WAIT);
+        }
+        left = waiting;
+    }
+    if !writes.is_empty() {
+        rows.write(&writes)?;
+    }
+    progress.cut_below(GroupId(group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(group.0 + 2));
+    Ok(group)
+}
+
+/// Adds rows of what is durable of one shard, as many as fit; true if nothing from before `since` is left.
+fn collect(owner: &Owner, shard: ShardId, since: Position, writes: &mut Vec<RowWrite>) -> bool {
+    let mut core = owner.core();
+    let machine = &mut core.shards[shard.0 as usize];
+    let durable = machine.durable();
+    for dirty in machine.dirty_rows(ROWS_PER_WRITE_MAX - writes.len()) {
+        let value = dirty.row.as_ref().map(nigh_wire::encode);
+        writes.push(RowWrite { shard, key: table_key(&dirty.key), position: dirty.position, value });
+    }
+    let tables_clean = !machine.is_dirty(since);
+    let room = ROWS_PER_WRITE_MAX - writes.len();
+    writes.extend(core.memory.sweep(shard, since, durable, room));
+    tables_clean && !core.memory.is_dirty(shard, since)
+}
+
+/// Key of a table's row in the state file.
+fn table_key(key: &nigh_proto::shards::TableKey) -> Bytes {
+    let mut out = nigh_wire::Out::with_capacity(64);
+    out.byte(TABLE_ROW);
+    nigh_wire::Wire::encode(key, &mut out);
+    out.into_bytes()
+}

@@ -1,0 +1,61 @@
+//! Names methods that take too long, and ends the process of one that never returns.
+//!
+//! It runs on a thread of its own: a method that never returns may hold a thread of the runtime. A method past
+//! `method_time_max` makes the node unready; past `stuck_max` its id gets a tombstone, what is pending is
+//! committed, and the process ends: the thread cannot be had back.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use nigh_wire::Cause;
+
+use crate::shards::owner::Owner;
+
+/// Exit status of a process that a method was stuck in: sysexits' `EX_SOFTWARE`.
+const EXIT_STUCK: i32 = 70;
+/// How long the tombstone of a stuck method may take to be durable.
+const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
+
+/// Looks until `stop` is dropped.
+pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Duration, stop: &Receiver<()>) {
+    let every = (method_time_max.min(stuck_max) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
+    while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+        let mut core = owner.core();
+        let Some(running) = core.running.as_mut() else {
+            drop(core);
+            owner.set_ready(true);
+            continue;
+        };
+        let ran = owner.clock.now().saturating_since(running.since);
+        if ran < method_time_max {
+            continue;
+        }
+        owner.set_ready(false);
+        let name = running.name.clone();
+        if !std::mem::replace(&mut running.named, true) {
+            tracing::warn!("{name} runs since {ran:?}: its node is not ready until it returns");
+        }
+        if ran < stuck_max {
+            continue;
+        }
+        let stuck = running.stuck.take();
+        if let Some((shard, stuck)) = stuck {
+            core.shards[shard.0 as usize].give_up_stuck(&stuck, Cause::Stuck);
+            core.mark(shard);
+            drop(core);
+            owner.kick();
+            let begun = owner.clock.now();
+            while !owner.core().is_durable(shard)
+                && owner.clock.now().saturating_since(begun) < LAST_COMMIT_MAX
+            {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+        } else {
+            drop(core);
+        }
+        tracing::error!("{name} did not return within {stuck_max:?}: the process ends");
+        eprintln!("nigh: {name} did not return within {stuck_max:?}: the process ends");
+        std::process::exit(EXIT_STUCK)
+    }
+}
