@@ -155,7 +155,8 @@ impl<T: Wire, E: Wire, M: Send + 'static> Pending<Call<T, E, M>> {
     pub fn ticket(&mut self) -> Option<Ticket> {
         let ask = untyped(self.nigh.catalogue(), self.ask.parts().clone(), self.how.clone()).ok()?;
         let ticket = self.nigh.performer.reserve(&ask)?;
-        self.how.identity = Identity::Reserved(ticket.id, ticket.keyed.as_ref().map(|k: &Keyed| k.key.clone()));
+        self.how.identity =
+            Identity::Reserved(ticket.id, ticket.keyed.as_ref().map(|k: &Keyed| k.key.clone()));
         Some(ticket)
     }
 }
@@ -186,7 +187,8 @@ fn untyped(catalogue: &Catalogue, parts: nigh_wire::Parts, how: How) -> Result<U
         Target::Entity { name, key } => (name, Some(key)),
         Target::Service { name } => (name, None),
     };
-    let unknown = || Cause::Unknown(format!("`{name}.{}`: list it in this application's `App`", parts.method));
+    let unknown =
+        || Cause::Unknown(format!("`{name}.{}`: list it in this application's `App`", parts.method));
     let method = catalogue.index(&name, parts.method).ok_or_else(unknown)?;
     let what = What::Method { method, key, args: parts.args };
     Ok(Untyped { what, within: how.within, identity: how.identity })
@@ -195,7 +197,8 @@ fn untyped(catalogue: &Catalogue, parts: nigh_wire::Parts, how: How) -> Result<U
 impl<T: Wire, E: Wire, M: Send + 'static> Ask for Call<T, E, M> {
     type Answer = Result<T, CallError<E>>;
     fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer> {
-        let started = untyped(nigh.catalogue(), self.into_parts(), how).map(|ask| nigh.performer.perform(ask));
+        let started =
+            untyped(nigh.catalogue(), self.into_parts(), how).map(|ask| nigh.performer.perform(ask));
         Box::pin(async move {
             match started {
                 Ok(outcome) => typed(outcome.await),

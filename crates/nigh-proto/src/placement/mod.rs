@@ -45,9 +45,8 @@ impl Place {
     ///
     /// A sentence that names what is unknown, missing or in two places, and what to write.
     pub fn check(&self, catalogue: &Catalogue, doors: &[&str]) -> Result<(), String> {
-        let is_entity = |name: &str| {
-            catalogue.contract(name).map(|c| matches!(c.kind, ContractKind::Entity { .. }))
-        };
+        let is_entity =
+            |name: &str| catalogue.contract(name).map(|c| matches!(c.kind, ContractKind::Entity { .. }));
         for (role, has) in &self.roles {
             for name in &has.entities {
                 if is_entity(name) != Some(true) {
@@ -79,7 +78,9 @@ impl Place {
                 .any(|r| r.entities.contains(&contract.name) || r.services.contains(&contract.name));
             if !somewhere {
                 let name = &contract.name;
-                return Err(format!("no role has `{name}`: list it in one role, or remove it from the application"));
+                return Err(format!(
+                    "no role has `{name}`: list it in one role, or remove it from the application"
+                ));
             }
         }
         Ok(())
@@ -93,7 +94,8 @@ impl Place {
     pub fn role(&self, name: Option<&str>, catalogue: &Catalogue, doors: &[&str]) -> Result<Role, String> {
         let Some(name) = name else {
             let of = |entity: bool| {
-                let kind = move |c: &&nigh_wire::Contract| matches!(c.kind, ContractKind::Entity { .. }) == entity;
+                let kind =
+                    move |c: &&nigh_wire::Contract| matches!(c.kind, ContractKind::Entity { .. }) == entity;
                 catalogue.contracts().filter(kind).map(|c| c.name.clone()).collect()
             };
             let doors = doors.iter().map(|d| (*d).to_owned()).collect();
@@ -102,7 +104,9 @@ impl Place {
         self.roles.get(name).cloned().ok_or_else(|| {
             let names: Vec<&String> = self.roles.keys().collect();
             if names.is_empty() {
-                format!("role `{name}`: this application has no place.toml, so it has no roles; leave out --role")
+                format!(
+                    "role `{name}`: this application has no place.toml, so it has no roles; leave out --role"
+                )
             } else {
                 format!("role `{name}`: there is no such role; there are {names:?}")
             }
