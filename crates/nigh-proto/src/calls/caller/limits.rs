@@ -1,0 +1,40 @@
+//! Bounds of one caller, and what hitting one says.
+
+use std::time::Duration;
+
+/// Calls open towards one peer, and copies under way on one link: 10,000 calls a second at 100 ms each
+/// (Little's law).
+pub const CALLS_OPEN_MAX: usize = 1_024;
+/// Key and arguments of one call, in bytes: what is larger travels in pieces, or by another way.
+pub const CALL_SIZE_MAX: usize = 1 << 20;
+
+/// Bounds of one caller.
+#[derive(Clone, Copy, Debug)]
+pub struct CallerConfig {
+    /// Calls open towards one peer; more are refused as overloaded, never queued. Default
+    /// [`CALLS_OPEN_MAX`].
+    pub calls_open_max: usize,
+    /// Bytes of arguments kept for them, for sending again. Default 16 MiB: sixteen of the largest calls, or
+    /// 16 KiB for each of 1,024.
+    pub bytes_open_max: usize,
+}
+
+impl Default for CallerConfig {
+    fn default() -> Self {
+        Self { calls_open_max: CALLS_OPEN_MAX, bytes_open_max: 16 * CALL_SIZE_MAX }
+    }
+}
+
+/// What a caller refused here is told: after this, 1,024 calls of 100 ms each have made room.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Tables up to this size are checked whole after every step of a debug build; beyond it that would be
+/// quadratic.
+pub(super) const CHECKED_MAX: usize = 64;
+
+/// Nothing was numbered: too much is open towards that peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overloaded {
+    /// Ask again no sooner than this.
+    pub retry_after: Duration,
+}

@@ -1,0 +1,79 @@
+//! One peer as its caller sees it: what waits to be written, what is under way, and how its clock differs.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use nigh_wire::{Time, Wire};
+
+use crate::calls::FUTURE_MAX;
+
+/// A process that answers calls; 0 is this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
+
+impl PeerId {
+    /// This process's own shards and services. Its link is up from the start and is never lost.
+    pub const LOCAL: PeerId = PeerId(0);
+}
+
+/// One copy under way on a link. Slots of a link rise; a caller uses none twice, on any link.
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u64);
+
+/// What a hello says of its sender's time (R17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Its clock.
+    pub clock: Time,
+    /// The highest log time of its shards.
+    pub log_time: Time,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    pub(super) up: bool,
+    /// To write next, lowest number first (R2).
+    pub(super) queue: BTreeSet<u64>,
+    /// Under way on the current link: also those whose caller no longer waits.
+    pub(super) slots: BTreeMap<Slot, u64>,
+    pub(super) cancels: VecDeque<Slot>,
+    last_slot: u64,
+    /// Open and reserved calls.
+    pub(super) open: usize,
+    /// What they keep.
+    pub(super) bytes: usize,
+    /// Its log time less our clock, in nanoseconds.
+    ahead: i64,
+}
+
+impl Peer {
+    pub(super) fn local() -> Self {
+        Self { up: true, ..Self::default() }
+    }
+
+    pub(super) fn take_slot(&mut self, number: u64) -> Slot {
+        self.last_slot += 1;
+        let slot = Slot(self.last_slot);
+        self.slots.insert(slot, number);
+        slot
+    }
+
+    /// Whatever is said of copies of the old link no longer counts (R2).
+    pub(super) fn lose(&mut self) {
+        self.up = false;
+        self.slots.clear(); // mutant answer-from-old-link: self.cancels.clear();
+        self.cancels.clear();
+    }
+
+    /// R17: births are made in the peer's log time. Not believed further than F, beyond which links are refused.
+    pub(super) fn correct(&mut self, facts: PeerFacts, clock: Time) {
+        let theirs = facts.clock.max(facts.log_time);
+        let bound = FUTURE_MAX.as_nanos() as i64;
+        let ahead = i128::from(theirs.as_nanos()) - i128::from(clock.as_nanos());
+        self.ahead = ahead.clamp(-i128::from(bound), i128::from(bound)) as i64;
+    }
+
+    /// What its log time is while our clock says `clock`.
+    pub(super) fn log_time(&self, clock: Time) -> Time {
+        Time::from_nanos(clock.as_nanos().saturating_add_signed(self.ahead))
+    }
+}
