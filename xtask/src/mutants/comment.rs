@@ -91,3 +91,6 @@ fn last_code<'a>(lines: &[&'a str]) -> Option<&'a str> {
 fn first_code<'a>(lines: &[&'a str]) -> Option<&'a str> {
     lines.iter().map(|line| line.trim()).find(|line| !line.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,8 +58,11 @@ pub fn hunt(copy: &Copy, chosen: &[&Marker]) -> Result<usize, Trouble> {
         let verdict = run(binary, None, BASELINE_MAX, &libraries)?;
         binary.took = begun.elapsed();
         if !matches!(verdict, Verdict::Green) {
-            let Binary { package, target, .. } = binary;
-            return Err(format!("mutants: without any, {package} ({target}) ends as {verdict:?}"));
+            let Binary { package, target, path, .. } = binary;
+            let path = path.display();
+            return Err(format!(
+                "mutants: without any, {package} ({target}) ends as {verdict:?}; run {path}"
+            ));
         }
     }
     let all: Duration = binaries.iter().map(|binary| binary.took).sum();
@@ -149,10 +152,10 @@ fn binary(message: &Value) -> Option<Binary> {
 
 /// Where test binaries of macro crates find the compiler's libraries.
 fn library_path(target: &Path) -> Result<String, Trouble> {
-    let output = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let output = Command::new("rustc").args(["--print", "target-libdir"]).output();
     let output = output.map_err(|error| format!("mutants: rustc did not start: {error}"))?;
-    let sysroot = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(format!("{sysroot}/lib:{}", target.join("debug/deps").display()))
+    let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(format!("{libraries}:{}", target.join("debug/deps").display()))
 }
 
 fn run(

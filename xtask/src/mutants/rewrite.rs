@@ -33,7 +33,11 @@ pub fn choice(name: &str, original: &str, replacement: &str) -> Result<Choice, S
     if original == replacement {
         return Err("the replacement is the line itself".into());
     }
-    let (old, new) = (Parts::of(original)?, Parts::of(replacement)?);
+    let (old, mut new) = (Parts::of(original)?, Parts::of(replacement)?);
+    // `let _ = …;` binds nothing: it may stand for any statement.
+    if old.form == Form::Statement && replacement.starts_with("let _ = ") {
+        new.form = Form::Statement;
+    }
     if old.form != new.form {
         return Err(format!("the line is {}, the replacement {}", old.form.name(), new.form.name()));
     }

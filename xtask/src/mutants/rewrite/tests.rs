@@ -52,6 +52,7 @@ fn each_form_becomes_a_choice() {
     check("continue;",                        "();",                         "«();|continue;»");
     check("a.b()?;",                          "a.b();",                      "«a.b();|a.b()?;»");
     check("self.a = b;",                      "drop(b);",                    "«drop(b);|self.a = b;»");
+    check("a.b(c);",                          "let _ = c;",                  "«let _ = c;|a.b(c);»");
     check("a.b(c)",                           "None",                        "«None|a.b(c)»");
 }
 
