@@ -1,0 +1,12 @@
+//! Rows: a line of a test runner, and what it counts.
+
+use super::*;
+
+#[test]
+#[rustfmt::skip] // Rows are read as columns.
+fn closing_lines_are_counted() {
+    let check = |line: &str, counts| assert_eq!(counted(line), counts, "of {line}");
+    check("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured", (12, 0));
+    check("test result: FAILED. 3 passed; 2 failed; 0 ignored",          (3, 2));
+    check("test counts ... ok",                                          (0, 0));
+}

@@ -1,0 +1,39 @@
+//! `cargo xtask …`: one command per chore. What each does is in the library of the same name.
+
+use std::process::ExitCode;
+
+use xtask::{Trouble, chores, files, mutants, torture};
+
+const USAGE: &str = "\
+usage: cargo xtask <chore>
+  test                                   format, lints, all tests, docs: what CI runs
+  mutants [NAME…] [--list]               plants each known fault and shows which test finds it
+  bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers
+  torture [--rounds 200] [--seed N]      kills the shop at random moments and counts the money";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("xtask: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<(), Trouble> {
+    let root = files::root();
+    let (chore, rest) = args.split_first().ok_or(USAGE)?;
+    match chore.as_str() {
+        "test" if rest.is_empty() => chores::test(&root),
+        "mutants" => mutants::command(&root, rest),
+        "bench" => chores::bench(&root, rest),
+        "torture" => torture::command(&root, rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("`{}` is no chore\n{USAGE}", args.join(" "))),
+    }
+}
