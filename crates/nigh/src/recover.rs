@@ -30,7 +30,7 @@ pub(crate) fn recover(
     let heads = log.take_up(&ids)?;
     let mut tails: BTreeMap<ShardId, Vec<Blob>> = BTreeMap::new();
     let mut bad = None;
-    log.tail(&mut |entry| match nigh_wire::decode_trusted::<Blob>(&entry.blob) {
+    log.tail(&mut |entry| match Blob::from_bytes(&entry.blob) {
         Ok(blob) => tails.entry(entry.shard).or_default().push(blob),
         Err(e) => bad = Some(StoreError::corrupt(format!("a blob of shard {}: {e}", entry.shard.0))),
     })?;

@@ -91,6 +91,11 @@ impl Calls {
         Waiting { calls: self.clone(), handle, outcome }
     }
 
+    /// Who numbers now.
+    pub(crate) fn caller_id(&self) -> CallerId {
+        self.machine().id()
+    }
+
     /// Takes an id, and the ticket that will settle it.
     pub(crate) fn reserve(&self, to: PeerId, what: &What) -> Option<Ticket> {
         let id = self.machine().reserve(self.clock.wall(), to, what).ok()?;

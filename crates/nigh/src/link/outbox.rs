@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use nigh_proto::calls::caller::Slot;
 use nigh_proto::calls::request::{Answer, Refusal};
 use tokio::sync::Notify;
 
 /// Answers that wait for their link to write them.
 #[derive(Default)]
 pub(crate) struct Outbox {
-    answers: Mutex<Vec<(u64, Result<Answer, Refusal>)>>,
+    answers: Mutex<Vec<(Slot, Result<Answer, Refusal>)>>,
     notify: Notify,
 }
 
@@ -17,12 +18,12 @@ impl Outbox {
         Arc::default()
     }
     /// Adds an answer. Nobody may be left to send it: then it goes with the link.
-    pub(crate) fn push(&self, slot: u64, answer: Result<Answer, Refusal>) {
+    pub(crate) fn push(&self, slot: Slot, answer: Result<Answer, Refusal>) {
         self.answers.lock().expect("holders only move").push((slot, answer));
         self.notify.notify_one();
     }
     /// Takes what there is, in order.
-    pub(crate) fn take(&self) -> Vec<(u64, Result<Answer, Refusal>)> {
+    pub(crate) fn take(&self) -> Vec<(Slot, Result<Answer, Refusal>)> {
         std::mem::take(&mut *self.answers.lock().expect("holders only move"))
     }
     /// Waits until something was added since the last wait. Cancel safe.

@@ -211,7 +211,7 @@ impl Memory {
         let bound = if after.is_some() { Bound::Excluded(&start[..]) } else { Bound::Included(&start[..]) };
         let mut bad = None;
         let cells = &self.cells[shard];
-        self.rows.scan(ShardId(shard as u32), bound, &prefix, &mut |row_key, row| {
+        self.rows.scan(ShardId(shard as u32), &prefix, bound, max, &mut |row_key, row| {
             let order = row_key[prefix.len()..].to_vec();
             let gone = cells
                 .get(&Name { host, order: order.clone() })
@@ -223,7 +223,6 @@ impl Memory {
                     Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
                 }
             }
-            found.len() < max && bad.is_none()
         })?;
         if let Some(error) = bad {
             return Err(error);

@@ -15,7 +15,7 @@ use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
 use nigh_proto::placement::shard_of;
 use nigh_proto::shards::record::RanOutcome;
 use nigh_proto::shards::{Admission, Arrival, Finished, Permit, Release, Shard, ShardId, Stuck};
-use nigh_wire::{Bytes, CallerId, Cause, Class, Fingerprint, Ticket, Value};
+use nigh_wire::{Bytes, CallerId, Cause, Class, Fingerprint, Ticket, Time, Value};
 use tokio::runtime::Handle;
 
 use crate::calls::Calls;
@@ -147,6 +147,12 @@ impl Owner {
     }
     pub(crate) fn wait_signal<'a>(&self, signal: MutexGuard<'a, Signal>) -> MutexGuard<'a, Signal> {
         self.wake.wait(signal).expect("no user code runs under this lock")
+    }
+
+    /// Highest log time of all shards, for hellos (R17).
+    pub(crate) fn log_time_max(&self) -> Time {
+        let core = self.core();
+        core.shards.iter().map(|s| s.log_time()).max().unwrap_or(Time::EPOCH)
     }
 
     /// False while a method takes longer than `method_time_max`.

@@ -19,13 +19,13 @@ pub(crate) enum ReplyTo {
     /// A call of this process, known to its caller machine under this slot.
     Local(Slot),
     /// Somebody at the other end of a link.
-    Link(Arc<Outbox>, u64),
+    Link(Arc<Outbox>, Slot),
     /// Somebody in this process who asked for what needs no id: a settler, a lister.
     Here(oneshot::Sender<Heard>),
     /// A reader in this process; what was read stays typed.
     View(oneshot::Sender<Heard>, Reply),
     /// A reader at the other end of a link.
-    LinkView(Arc<Outbox>, u64, Reply),
+    LinkView(Arc<Outbox>, Slot, Reply),
     /// One shard's part of a list: whoever is last answers.
     Part(Arc<Gather>),
     /// Nobody.

@@ -1,0 +1,131 @@
+//! What the other end of a link asks: handed to the owner or a service of this process, and answered once.
+
+use std::sync::Arc;
+
+use nigh_proto::calls::caller::Slot;
+use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_proto::link::error::LinkError;
+use nigh_proto::link::frame::Frame;
+use nigh_proto::link::serving::Serving;
+use nigh_wire::{CallId, CallerId, Cause, Value};
+use tokio::task::JoinSet;
+
+use crate::calls::asked;
+use crate::entity::Reply;
+use crate::link::connection::Local;
+use crate::link::outbox::Outbox;
+use crate::performer::Unwinding;
+use crate::routes::Route;
+use crate::service::Asked;
+use crate::shards::owner::{Asked as Of, Work};
+use crate::shards::reply::ReplyTo;
+
+/// The serving side of one link.
+pub(crate) struct Server {
+    local: Arc<Local>,
+    serving: Serving,
+    pub(crate) outbox: Arc<Outbox>,
+    /// Service calls that run; they end with the link.
+    services: JoinSet<()>,
+}
+
+impl Server {
+    pub(crate) fn new(local: Arc<Local>) -> Self {
+        Server { local, serving: Serving::default(), outbox: Outbox::new(), services: JoinSet::new() }
+    }
+
+    /// Takes a copy, or says why not. Work for the owner is added to `work`: submitted together, in order.
+    pub(crate) fn handle_ask(
+        &mut self,
+        slot: Slot,
+        request: Request,
+        work: &mut Vec<Work>,
+    ) -> Result<Option<Refusal>, LinkError> {
+        let now = self.local.clock.now();
+        let within = match &request {
+            Request::Call(call) => call.within,
+            Request::View { within, .. }
+            | Request::Serve { within, .. }
+            | Request::Settle { within, .. }
+            | Request::List { within, .. } => *within,
+        };
+        if let Err(refusal) = self.serving.handle_ask(now, slot, within)? {
+            return Ok(Some(refusal));
+        }
+        // Handed on at once: what waits, waits in the owner's inbox, and expires there.
+        let left = match self.serving.begin(now, slot) {
+            Ok(left) => left,
+            Err(refusal) => return Ok(Some(refusal)),
+        };
+        if let Request::Serve { id, method, args, .. } = request {
+            self.serve(slot, id, method, Value::Bytes(args), left);
+            return Ok(None);
+        }
+        if self.local.owner.is_none() {
+            self.outbox.push(slot, Ok(nobody("an entity: its role is another")));
+            return Ok(None);
+        }
+        let (what, _) = asked(request).expect("services are served above");
+        let reply = ReplyTo::Link(self.outbox.clone(), slot);
+        work.push(Work { what, due: now.saturating_add(left), reply });
+        Ok(None)
+    }
+
+    fn serve(&mut self, slot: Slot, id: CallId, method: u32, args: Value, within: std::time::Duration) {
+        while self.services.try_join_next().is_some() {}
+        let service = match self.local.routes.route(method) {
+            Some(Route::Service(m)) => m.here.clone().map(|service| (service, m.number)),
+            _ => None,
+        };
+        let Some((service, number)) = service else {
+            self.outbox.push(slot, Ok(nobody("that service here: its role is another")));
+            return;
+        };
+        let outbox = self.outbox.clone();
+        self.services.spawn(async move {
+            let running = Unwinding(service.dispatch(number, Asked { id }, args));
+            // Past its deadline, or after a panic, nobody can say what it did: its caller is in doubt.
+            let Ok(Ok(reply)) = tokio::time::timeout(within, running).await else { return };
+            let answer = match reply {
+                Ok(Reply::Ok(value)) => Answer::Done { value: value.to_bytes(), version: None },
+                Ok(Reply::Err(error)) => Answer::Failed(error.to_bytes()),
+                Err(cause) => Answer::NotDone(cause),
+            };
+            outbox.push(slot, Ok(answer));
+        });
+    }
+
+    /// Nobody waits for that copy any more.
+    pub(crate) fn cancel(&mut self, slot: Slot) {
+        self.serving.cancel(slot);
+    }
+
+    /// A caller has gone and knows all it asked for.
+    pub(crate) fn bye(&self, caller: CallerId, work: &mut Vec<Work>) {
+        let due = self.local.clock.now();
+        work.push(Work { what: Of::Bye(caller), due, reply: ReplyTo::Nobody });
+    }
+
+    pub(crate) fn submit(&self, work: Vec<Work>) {
+        if let (Some(owner), false) = (&self.local.owner, work.is_empty()) {
+            owner.submit(work);
+        }
+    }
+
+    /// What is answered, as frames, each copy once.
+    pub(crate) fn answers(&mut self) -> Vec<Frame> {
+        let taken = self.outbox.take();
+        let open = taken.into_iter().filter(|(slot, _)| self.serving.done(*slot)).collect::<Vec<_>>();
+        open.into_iter()
+            .map(|(slot, answer)| match answer {
+                Ok(answer) => Frame::Answer { slot, answer },
+                Err(refusal) => Frame::Refuse { slot, refusal },
+            })
+            .collect()
+    }
+}
+
+
+fn nobody(what: &str) -> Answer {
+    Answer::NotDone(Cause::Unknown(what.into()))
+}
