@@ -11,6 +11,7 @@ mod handle;
 pub mod perform;
 mod service;
 mod state;
+pub mod store;
 mod tx;
 
 pub use door::Door;

@@ -1,0 +1,395 @@
+//! The log in `log.redb`: one value per group, and heads that are written only when the groups that prove them go.
+//!
+//! The heads in memory are the truth while the directory is locked. On disk a head is a row of `heads`, written
+//! when its shard is taken up and, all together, when the log is cut; the groups that follow move it on.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use nigh_proto::shards::{Epoch, Position, ShardId};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+
+use super::files::{File, LOG_FILE};
+use super::meta::{Fault, META, group as meta_group, guard, ours, put_group};
+use super::seal::{Sealer, check, part};
+use super::{Pair, group};
+use crate::store::{Append, AppendError, Appended, GroupId, Head, Log, LogEntry, Place, StoreError, admit};
+
+/// Group → its bytes.
+pub(super) const GROUPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+/// Shard → epoch, next position, seal.
+pub(super) const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("heads");
+/// Name in `meta` of the group below which all was cut.
+pub(super) const CUT: &str = "cut";
+
+/// Groups removed with each append: more than one, so that a cut catches up with the appends that go on; few, so
+/// that no caller waits for it.
+const CUT_PER_APPEND_MAX: usize = 2;
+
+/// Groups removed in one transaction when nobody waits.
+const CUT_AT_ONCE_MAX: usize = 1024;
+
+/// What a file of the log holds, proven.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) heads: Vec<Head>,
+    /// All below were cut.
+    pub(super) cut: GroupId,
+    /// The lowest still in the file.
+    lowest: GroupId,
+    pub(super) next: GroupId,
+    /// Of the groups from `lowest` on.
+    sizes: VecDeque<u64>,
+}
+
+/// [`Log`] in a redb file.
+pub(super) struct RedbLog {
+    /// `None` once closed by an error.
+    db: Option<Database>,
+    file: File,
+    sealer: Sealer,
+    found: Found,
+    /// The cut that is durable; `found.cut` is what was asked.
+    cut_stored: GroupId,
+    pair: Arc<Pair>,
+}
+
+impl RedbLog {
+    pub(super) fn new(db: Database, file: File, sealer: Sealer, found: Found, pair: Arc<Pair>) -> Self {
+        let log = RedbLog { db: Some(db), file, sealer, cut_stored: found.cut, found, pair };
+        log.assert_invariants();
+        log
+    }
+
+    fn assert_invariants(&self) {
+        let Found { cut, lowest, next, sizes, .. } = &self.found;
+        debug_assert!(lowest <= next && cut <= next, "groups {} to {}", lowest.0, next.0);
+        debug_assert!(self.cut_stored <= *cut);
+        debug_assert_eq!(sizes.len() as u64, next.0 - lowest.0);
+    }
+
+    /// Removes up to `max` groups below the cut, and makes the cut itself durable with the first. Returns how many.
+    fn cut_some(&self, tables: &mut Tables<'_>, heads: &[Head], max: usize) -> Result<usize, Fault> {
+        let Found { cut, lowest, .. } = self.found;
+        if cut > self.cut_stored {
+            // The groups that prove these heads go: from now on the rows do.
+            let taken = heads.iter().enumerate().filter(|(_, head)| head.epoch.0 > 0);
+            for (shard, head) in taken {
+                put_head(&mut tables.heads, self.sealer, ShardId(shard as u32), *head)?;
+            }
+            put_group(&mut tables.meta, self.sealer, CUT, cut)?;
+        }
+        let end = cut.0; // mutant cut-one-too-far: let end = cut.0 + 1;
+        let end = end.min(lowest.0.saturating_add(max as u64)).max(lowest.0);
+        for group in lowest.0..end {
+            tables.groups.remove(group)?;
+        }
+        Ok((end - lowest.0) as usize)
+    }
+
+    /// After the transaction of [`cut_some`](Self::cut_some) is durable.
+    fn was_cut(&mut self, removed: usize) {
+        self.cut_stored = self.found.cut;
+        self.found.lowest.0 += removed as u64;
+        self.found.sizes.drain(..removed);
+    }
+
+    /// Writes a group with all that rides along. Returns its size and how many old groups went.
+    fn commit(&self, db: &Database, blobs: &[&Append], heads: &[Head]) -> Result<(usize, usize), StoreError> {
+        guard(LOG_FILE, || {
+            let transaction = db.begin_write()?;
+            let size = group::size(blobs.iter().copied());
+            let mut tables = Tables::open(&transaction)?;
+            {
+                let mut place = tables.groups.insert_reserve(self.found.next.0, size)?;
+                group::write(self.sealer, self.found.next, blobs, place.as_mut());
+            }
+            let removed = self.cut_some(&mut tables, heads, CUT_PER_APPEND_MAX)?;
+            drop(tables);
+            transaction.commit()?;
+            Ok((size, removed))
+        })
+    }
+
+    /// After a failed append: the log is closed, unless the disk was just full and the file proves that the group
+    /// is not in it.
+    fn failed(&mut self, error: StoreError) -> AppendError {
+        let full = self.file.gate.is_full();
+        self.db = None;
+        if full && self.reopen().is_ok() {
+            return AppendError::Full;
+        }
+        AppendError::InDoubt(error)
+    }
+
+    /// Opens the file again: only a disk that was full, without a failed sync, leaves a page cache to be believed.
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let (file, db) = self.file.again()?;
+        let shards = self.found.heads.len() as u32;
+        let found = find(&db, self.sealer, shards)?;
+        if found.next != self.found.next || found.heads != self.found.heads {
+            return Err(StoreError::Closed);
+        }
+        file.gate.release().map_err(StoreError::Io)?;
+        self.cut_stored = found.cut;
+        let cut = self.found.cut;
+        self.found = Found { cut, ..found };
+        (self.db, self.file) = (Some(db), file);
+        self.assert_invariants();
+        Ok(())
+    }
+}
+
+impl Log for RedbLog {
+    fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError> {
+        let db = self.db.as_ref().ok_or(AppendError::InDoubt(StoreError::Closed))?;
+        let mut heads = self.found.heads.clone();
+        let items = admit(&mut heads, group);
+        let blobs: Vec<_> =
+            group.iter().zip(&items).filter(|(_, item)| item.is_ok()).map(|(append, _)| append).collect();
+        if blobs.is_empty() {
+            return Ok(Appended { group: None, items });
+        }
+        match self.commit(db, &blobs, &heads) {
+            Ok((size, removed)) => {
+                let group = self.found.next;
+                self.found.heads = heads;
+                self.found.next.0 += 1;
+                self.found.sizes.push_back(size as u64);
+                self.was_cut(removed);
+                self.pair.durable.store(self.found.next.0, Ordering::Release);
+                self.assert_invariants();
+                Ok(Appended { group: Some(group), items })
+            }
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    fn take_up(&mut self, shards: &[ShardId]) -> Result<Vec<Head>, StoreError> {
+        let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+        let mut heads = self.found.heads.clone();
+        let taken = guard(LOG_FILE, || {
+            let transaction = db.begin_write()?;
+            let mut taken = Vec::with_capacity(shards.len());
+            let mut table = transaction.open_table(HEADS)?;
+            for shard in shards {
+                let head = heads.get_mut(shard.0 as usize).expect("a shard is below the number of shards");
+                head.epoch.0 += 1;
+                put_head(&mut table, self.sealer, *shard, *head)?;
+                taken.push(*head);
+            }
+            drop(table);
+            transaction.commit()?;
+            Ok(taken)
+        });
+        match taken {
+            Ok(taken) => {
+                self.found.heads = heads;
+                Ok(taken)
+            }
+            Err(error) => {
+                self.db = None;
+                Err(error)
+            }
+        }
+    }
+
+    fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
+        let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+        let mut read = || {
+            let groups = db.begin_read()?.open_table(GROUPS)?;
+            for number in self.found.cut.0..self.found.next.0 {
+                let missing = || {
+                    let detail = "missing".to_owned();
+                    Fault::Store(StoreError::Corrupt { place: Place::Group(GroupId(number)), detail })
+                };
+                let stored = groups.get(number)?.ok_or_else(missing)?;
+                let bytes = Bytes::copy_from_slice(stored.value());
+                ours(group::read(self.sealer, GroupId(number), &bytes, each))?;
+            }
+            Ok(())
+        };
+        guard(LOG_FILE, &mut read)
+    }
+
+    fn next_group(&self) -> GroupId {
+        self.found.next
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.found.sizes.iter().sum()
+    }
+
+    fn cut(&mut self, below: GroupId) -> Result<(), StoreError> {
+        let swept = GroupId(self.pair.swept.load(Ordering::Acquire));
+        if below > swept {
+            return Err(StoreError::NotSwept { below, swept });
+        }
+        self.found.cut = self.found.cut.max(below);
+        self.assert_invariants();
+        Ok(())
+    }
+
+    fn cut_now(&mut self) -> Result<(), StoreError> {
+        while self.found.cut > self.cut_stored || self.found.lowest < self.found.cut {
+            let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+            let removed = guard(LOG_FILE, || {
+                let transaction = db.begin_write()?;
+                let mut tables = Tables::open(&transaction)?;
+                let removed = self.cut_some(&mut tables, &self.found.heads, CUT_AT_ONCE_MAX)?;
+                drop(tables);
+                transaction.commit()?;
+                Ok(removed)
+            });
+            match removed {
+                Ok(removed) => self.was_cut(removed),
+                Err(error) => {
+                    self.db = None;
+                    return Err(error);
+                }
+            }
+        }
+        self.assert_invariants();
+        Ok(())
+    }
+
+    fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {
+        let head = self.found.heads.get(shard.0 as usize);
+        self.db.is_some() && head.is_some_and(|head| head.epoch == epoch && epoch.0 > 0)
+    }
+}
+
+/// Those of one write transaction.
+struct Tables<'a> {
+    groups: Table<'a, u64, &'static [u8]>,
+    heads: Table<'a, u32, &'static [u8]>,
+    meta: Table<'a, &'static str, &'static [u8]>,
+}
+
+impl<'a> Tables<'a> {
+    fn open(transaction: &'a redb::WriteTransaction) -> Result<Self, Fault> {
+        Ok(Tables {
+            groups: transaction.open_table(GROUPS)?,
+            heads: transaction.open_table(HEADS)?,
+            meta: transaction.open_table(META)?,
+        })
+    }
+}
+
+fn put_head(
+    table: &mut Table<'_, u32, &'static [u8]>,
+    sealer: Sealer,
+    shard: ShardId,
+    head: Head,
+) -> Result<(), Fault> {
+    let mut value = [0; 24];
+    value[..8].copy_from_slice(&head.epoch.0.to_le_bytes());
+    value[8..16].copy_from_slice(&head.next.0.to_le_bytes());
+    let seal = sealer.head(shard, &value[..16]);
+    value[16..].copy_from_slice(&seal);
+    table.insert(shard.0, &value[..])?;
+    Ok(())
+}
+
+/// Reads and proves what the file holds, blobs apart: those are proven when the tail is read.
+pub(super) fn find(db: &Database, sealer: Sealer, shards: u32) -> Result<Found, StoreError> {
+    guard(LOG_FILE, || {
+        let transaction = db.begin_read()?;
+        let rows = stored_heads(&transaction.open_table(HEADS)?, sealer, shards)?;
+        let cut = meta_group(LOG_FILE, &transaction.open_table(META)?, sealer, CUT)?;
+        let mut fold = Fold::new(rows);
+        let (mut lowest, mut next, mut sizes) = (None, cut, VecDeque::new());
+        for stored in transaction.open_table(GROUPS)?.range::<u64>(..)? {
+            let (number, bytes) = stored?;
+            let number = GroupId(number.value());
+            let first = *lowest.get_or_insert(number);
+            let expected = if first == number { number.min(cut) } else { next };
+            if number != expected {
+                let detail = format!("missing; group {} follows", number.0);
+                return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(expected), detail }));
+            }
+            let (entries, _) = ours(group::contents(sealer, number, bytes.value()))?;
+            if number >= cut {
+                entries.iter().try_for_each(|entry| ours(fold.entry(number, entry)))?;
+            }
+            sizes.push_back(bytes.value().len() as u64);
+            next = GroupId(number.0 + 1);
+        }
+        let lowest = lowest.unwrap_or(cut);
+        let lost = next < cut; // The last of those below the cut went before others did.
+        if lost {
+            let detail = format!("missing, below the cut at {}", cut.0);
+            return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(next), detail }));
+        }
+        Ok(Found { heads: ours(fold.finish())?, cut, lowest, next, sizes })
+    })
+}
+
+fn stored_heads(
+    table: &impl ReadableTable<u32, &'static [u8]>,
+    sealer: Sealer,
+    shards: u32,
+) -> Result<Vec<Head>, Fault> {
+    let mut heads = vec![Head::default(); shards as usize];
+    for stored in table.range::<u32>(..)? {
+        let (shard, stored) = stored?;
+        let shard = ShardId(shard.value());
+        let place = || Place::Head(shard);
+        let (value, seal) = ours(part(stored.value(), place))?;
+        ours(check(seal, sealer.head(shard, value), place))?;
+        let (Some(head), Ok::<[u8; 16], _>(value)) = (heads.get_mut(shard.0 as usize), value.try_into())
+        else {
+            let detail = "no such shard, or no head".to_owned();
+            return Err(Fault::Store(StoreError::Corrupt { place: place(), detail }));
+        };
+        let [epoch, next] = [&value[..8], &value[8..]]
+            .map(|half| u64::from_le_bytes(half.try_into().expect("half of 16 bytes")));
+        *head = Head { epoch: Epoch(epoch), next: Position(next) };
+    }
+    Ok(heads)
+}
+
+/// Moves the stored heads on by the groups, and finds what does not follow.
+struct Fold {
+    stored: Vec<Head>,
+    /// Where the last blob seen of each shard ended.
+    ends: Vec<Option<(Epoch, Position)>>,
+}
+
+impl Fold {
+    fn new(stored: Vec<Head>) -> Self {
+        Fold { ends: vec![None; stored.len()], stored }
+    }
+
+    fn entry(&mut self, number: GroupId, entry: &group::Entry) -> Result<(), StoreError> {
+        let wrong = |detail| StoreError::Corrupt { place: Place::Blob(number, entry.shard), detail };
+        let shard = entry.shard.0 as usize;
+        let (Some(head), Some(end)) = (self.stored.get(shard), self.ends.get_mut(shard)) else {
+            return Err(wrong("no such shard".to_owned()));
+        };
+        let follows = match *end {
+            // Stored heads are at or beyond where the groups that are left begin.
+            None => entry.first <= head.next,
+            Some((epoch, next)) => entry.first == next && entry.epoch >= epoch,
+        };
+        if !follows || entry.epoch > head.epoch || entry.next < entry.first {
+            return Err(wrong(format!("position {} does not follow what came before", entry.first.0)));
+        }
+        *end = Some((entry.epoch, entry.next));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<Head>, StoreError> {
+        for (shard, (head, end)) in self.stored.iter_mut().zip(self.ends).enumerate() {
+            let Some((_, next)) = end else { continue };
+            if next < head.next {
+                let detail = format!("the log ends at position {}, before {}", next.0, head.next.0);
+                return Err(StoreError::Corrupt { place: Place::Head(ShardId(shard as u32)), detail });
+            }
+            head.next = next;
+        }
+        Ok(self.stored)
+    }
+}

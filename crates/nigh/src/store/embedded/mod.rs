@@ -1,0 +1,254 @@
+//! Both halves of a store in one directory: `log.redb` and `state.redb`.
+//!
+//! Opening reads and proves everything that can refuse it before a byte of either file changes:
+//!
+//! 1. [`files`]: the lock on the directory, then the two files, each behind a [`gate`].
+//! 2. [`meta`]: format, incarnation and number of shards, of both; then the shapes.
+//! 3. [`log`]: heads, cut and groups follow one another; [`rows`]: none is ahead of the log.
+//! 4. The gates open.
+//!
+//! [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open reads through the
+//! system's cache, which may still hold pages that never reached the disk: dropping them first is for later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use nigh_proto::shards::{Position, ShardId};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+
+mod files;
+mod gate;
+mod group;
+mod log;
+mod meta;
+mod rows;
+mod seal;
+
+use super::shape::Shape;
+use super::{FORMAT_VERSION, GroupId, Head, Meta, Open, OpenError, Opened, Place, StoreError};
+use files::{DirLock, File, Holds, LOG_FILE, STATE_FILE, Wrap};
+use log::{CUT, Found, GROUPS, HEADS, RedbLog};
+use meta::{Fault, META, Said, guard, ours, put_group};
+use rows::{HIGH, ROWS, RedbRows, SEEN, SWEPT};
+use seal::Sealer;
+
+/// Name of an entity → hash of its shape, text, seal.
+const SHAPES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shapes");
+
+/// What the two halves know of each other.
+struct Pair {
+    /// Next group of the log: all below are durable.
+    durable: AtomicU64,
+    /// Below it, all is in the rows.
+    swept: AtomicU64,
+    _lock: DirLock,
+}
+
+/// Opens the store in `dir`, or makes one where there is none.
+///
+/// # Errors
+///
+/// Each says what to do, and has changed nothing in the directory.
+///
+/// # Panics
+///
+/// No shards.
+pub fn open_dir(dir: &Path, options: Open<'_>) -> Result<Opened, OpenError> {
+    open_with(dir, options, &(Arc::new(|file| Box::new(file) as Box<dyn StorageBackend>) as Wrap))
+}
+
+/// As [`open_dir`], with something between redb and the disk.
+fn open_with(dir: &Path, options: Open<'_>, wrap: &Wrap) -> Result<Opened, OpenError> {
+    assert!(options.shards > 0, "a store has at least one shard");
+    let from_store = |error| OpenError::from_store(dir, error);
+    let lock = files::lock(dir)?;
+    match files::look(dir).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
+        Holds::Both => {}
+        Holds::Missing(name) => return Err(mixed(dir, format!("{name} is missing"))),
+        Holds::Nothing => {
+            let meta = Meta {
+                format_version: FORMAT_VERSION,
+                incarnation: options.incarnation,
+                shards: options.shards,
+            };
+            files::create(dir, wrap, |name, db| fill(name, db, meta)).map_err(from_store)?;
+        }
+    }
+    let (log_file, log_db) = open_file(dir, LOG_FILE, wrap)?;
+    let (state_file, state_db) = open_file(dir, STATE_FILE, wrap)?;
+    let meta = check_meta(dir, &log_db, &state_db, options.shards)?;
+    let sealer = Sealer::new(meta.incarnation);
+    let new_shapes = check_shapes(dir, &log_db, sealer, options.shapes)?;
+    let found = log::find(&log_db, sealer, meta.shards).map_err(from_store)?;
+    let marks = marks(&state_db, sealer).map_err(from_store)?;
+    let highs = rows::high(&state_db, sealer).map_err(from_store)?;
+    check_pair(&found, &marks, &highs).map_err(|detail| mixed(dir, detail))?;
+
+    let released = log_file.gate.release().and_then(|()| state_file.gate.release());
+    released.map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
+    put_shapes(&log_db, sealer, &new_shapes).map_err(from_store)?;
+    let pair = Arc::new(Pair {
+        durable: AtomicU64::new(found.next.0),
+        swept: AtomicU64::new(marks.swept.0),
+        _lock: lock,
+    });
+    let rows = RedbRows::new(state_db, sealer, meta.shards, pair.clone());
+    let log = RedbLog::new(log_db, log_file, sealer, found, pair);
+    Ok(Opened { log: Box::new(log), rows: Arc::new(rows), meta })
+}
+
+fn mixed(dir: &Path, detail: String) -> OpenError {
+    OpenError::Mixed { dir: dir.to_path_buf(), detail }
+}
+
+/// redb locks each file too: a tool that opens one without the directory's lock is met here.
+fn open_file(dir: &Path, name: &'static str, wrap: &Wrap) -> Result<(File, Database), OpenError> {
+    File::open(dir, name, wrap).map_err(|error| match error {
+        StoreError::Io(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+            OpenError::Locked { dir: dir.to_path_buf() }
+        }
+        error => OpenError::from_store(dir, error),
+    })
+}
+
+/// Makes a file one of a new store.
+fn fill(name: &'static str, db: &Database, meta: Meta) -> Result<(), Fault> {
+    let sealer = Sealer::new(meta.incarnation);
+    let mut transaction = db.begin_write()?;
+    transaction.set_quick_repair(true);
+    {
+        let mut table = transaction.open_table(META)?;
+        meta::write(&mut table, meta)?;
+        let marks: &[_] = if name == LOG_FILE { &[CUT] } else { &[SEEN, SWEPT] };
+        for mark in marks {
+            put_group(&mut table, sealer, mark, GroupId(1))?;
+        }
+        if name == LOG_FILE {
+            transaction.open_table(GROUPS)?;
+            transaction.open_table(HEADS)?;
+            transaction.open_table(SHAPES)?;
+        } else {
+            transaction.open_table(ROWS)?;
+            transaction.open_table(HIGH)?;
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Format first: of another, nothing else can be read.
+fn check_meta(dir: &Path, log: &Database, state: &Database, shards: u32) -> Result<Meta, OpenError> {
+    let read = |name, db: &Database| {
+        let said = guard(name, || meta::read(name, &db.begin_read()?.open_table(META)?));
+        match said.map_err(|error| OpenError::from_store(dir, error))? {
+            Said::Format(found) => Err(OpenError::format(found)),
+            Said::Ours(meta) => Ok(meta),
+        }
+    };
+    let (log, state) = (read(LOG_FILE, log)?, read(STATE_FILE, state)?);
+    if log != state {
+        return Err(mixed(dir, "they were created by two different stores".to_owned()));
+    }
+    if log.shards != shards {
+        return Err(OpenError::Shards { found: log.shards, asked: shards });
+    }
+    Ok(log)
+}
+
+/// Shapes of the build that the store has not seen yet.
+fn check_shapes(dir: &Path, db: &Database, sealer: Sealer, built: &[Shape]) -> Result<Vec<Shape>, OpenError> {
+    let stored = guard(LOG_FILE, || {
+        let table = db.begin_read()?.open_table(SHAPES)?;
+        built.iter().map(|shape| stored_shape(&table, sealer, &shape.name)).collect::<Result<Vec<_>, _>>()
+    });
+    let stored = stored.map_err(|error| OpenError::from_store(dir, error))?;
+    let mut unseen = Vec::new();
+    for (built, stored) in built.iter().zip(stored) {
+        let Some(stored) = stored else {
+            unseen.push(built.clone());
+            continue;
+        };
+        let same = stored.hash == built.hash; // mutant shape-unchecked: let same = true;
+        if !same {
+            let (name, stored, built) = (built.name.clone(), stored.text, built.text.clone());
+            return Err(OpenError::Shape { name, stored, built });
+        }
+    }
+    Ok(unseen)
+}
+
+fn stored_shape(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    sealer: Sealer,
+    name: &str,
+) -> Result<Option<Shape>, Fault> {
+    let Some(stored) = table.get(name)? else { return Ok(None) };
+    let place = || Place::Shape(name.to_owned());
+    let (value, seal) = ours(seal::part(stored.value(), place))?;
+    ours(seal::check(seal, sealer.named(name, value), place))?;
+    let wrong = || Fault::Store(StoreError::Corrupt { place: place(), detail: "too short".to_owned() });
+    let (hash, text) = value.split_first_chunk().ok_or_else(wrong)?;
+    let text = String::from_utf8_lossy(text).into_owned();
+    Ok(Some(Shape { name: name.to_owned(), hash: nigh_wire::WireHash(*hash), text }))
+}
+
+fn put_shapes(db: &Database, sealer: Sealer, shapes: &[Shape]) -> Result<(), StoreError> {
+    if shapes.is_empty() {
+        return Ok(());
+    }
+    guard(LOG_FILE, || {
+        let transaction = db.begin_write()?;
+        let mut table = transaction.open_table(SHAPES)?;
+        for shape in shapes {
+            let value = [&shape.hash.0[..], shape.text.as_bytes()].concat();
+            meta::put(&mut table, sealer, &shape.name, &value)?;
+        }
+        drop(table);
+        transaction.commit()?;
+        Ok(())
+    })
+}
+
+/// What the rows say of the log.
+struct Marks {
+    seen: GroupId,
+    swept: GroupId,
+}
+
+fn marks(db: &Database, sealer: Sealer) -> Result<Marks, StoreError> {
+    guard(STATE_FILE, || {
+        let table = db.begin_read()?.open_table(META)?;
+        let mark = |name| meta::group(STATE_FILE, &table, sealer, name);
+        Ok(Marks { seen: mark(SEEN)?, swept: mark(SWEPT)? })
+    })
+}
+
+/// A log and rows of one store may still be of different ages: copied, restored or moved apart.
+fn check_pair(found: &Found, marks: &Marks, highs: &BTreeMap<ShardId, Position>) -> Result<(), String> {
+    if marks.seen > found.next || marks.swept > found.next {
+        let seen = marks.seen.max(marks.swept);
+        return Err(format!(
+            "state.redb was written when the log had reached group {}, log.redb ends before {}",
+            seen.0, found.next.0
+        ));
+    }
+    if found.cut > marks.swept {
+        return Err(format!(
+            "log.redb was cut below group {}, state.redb holds what came before {} only",
+            found.cut.0, marks.swept.0
+        ));
+    }
+    for (shard, high) in highs {
+        let next = found.heads.get(shard.0 as usize).copied().unwrap_or(Head::default()).next;
+        let ahead = *high >= next; // mutant state-ahead-unchecked: let ahead = false;
+        if ahead {
+            return Err(format!(
+                "state.redb holds position {} of shard {}, log.redb ends before {}",
+                high.0, shard.0, next.0
+            ));
+        }
+    }
+    Ok(())
+}

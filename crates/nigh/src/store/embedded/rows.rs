@@ -1,0 +1,202 @@
+//! The rows in `state.redb`: (shard, key) → position, seal, value.
+//!
+//! Every transaction is durable and small, with quick repair: it also says how far the log was durable when it was
+//! written, so that an older log beside it is found, and opening needs no walk through the whole file.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use nigh_proto::shards::{Position, ShardId};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use super::Pair;
+use super::files::STATE_FILE;
+use super::meta::{Fault, META, guard, ours, put_group};
+use super::seal::{SEAL_SIZE, Sealer, check, part};
+use crate::store::{
+    GroupId, Place, ROW_KEY_SIZE_MAX, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError, StoredRow,
+};
+
+/// Shard and key → row.
+pub(super) const ROWS: TableDefinition<'_, (u32, &[u8]), &[u8]> = TableDefinition::new("rows");
+/// Shard → highest position, seal.
+pub(super) const HIGH: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("high");
+/// Name in `meta` of the next group of the log when the last rows were written.
+pub(super) const SEEN: &str = "seen";
+/// Name in `meta` of the group below which all is in the rows.
+pub(super) const SWEPT: &str = "swept";
+
+/// Position and seal, before the value.
+const START_SIZE: usize = 8 + SEAL_SIZE;
+
+/// [`Rows`] in a redb file.
+pub(super) struct RedbRows {
+    db: Database,
+    sealer: Sealer,
+    shards: u32,
+    /// A write failed: no other is tried.
+    closed: AtomicBool,
+    pair: Arc<Pair>,
+}
+
+impl RedbRows {
+    pub(super) fn new(db: Database, sealer: Sealer, shards: u32, pair: Arc<Pair>) -> Self {
+        RedbRows { db, sealer, shards, closed: AtomicBool::new(false), pair }
+    }
+
+    /// One durable transaction; the file is closed for writing by its failure.
+    fn transact(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
+        let done = guard(STATE_FILE, || {
+            let mut transaction = self.db.begin_write()?;
+            transaction.set_quick_repair(true);
+            let seen = GroupId(self.pair.durable.load(Ordering::Acquire));
+            put_group(&mut transaction.open_table(META)?, self.sealer, SEEN, seen)?;
+            change(&transaction)?;
+            transaction.commit()?;
+            Ok(())
+        });
+        if done.is_err() {
+            self.closed.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    fn open_row(&self, shard: ShardId, key: &[u8], stored: &[u8]) -> Result<StoredRow, Fault> {
+        let place = || Place::Row(shard, key.to_vec());
+        let Some((start, value)) = stored.split_first_chunk::<START_SIZE>() else {
+            let detail = format!("{} bytes are too few", stored.len());
+            return Err(Fault::Store(StoreError::Corrupt { place: place(), detail }));
+        };
+        let position = Position(u64::from_le_bytes(start[..8].try_into().expect("8 of 16 bytes")));
+        let seal = start[8..].try_into().expect("a row starts with position and seal");
+        ours(check(seal, self.sealer.row(shard, key, position, value), place))?;
+        Ok(StoredRow { position, value: Bytes::copy_from_slice(value) })
+    }
+}
+
+impl Rows for RedbRows {
+    fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError> {
+        guard(STATE_FILE, || {
+            let rows = self.db.begin_read()?.open_table(ROWS)?;
+            let Some(stored) = rows.get((shard.0, key))? else { return Ok(None) };
+            self.open_row(shard, key, stored.value()).map(Some)
+        })
+    }
+
+    fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
+        assert!(rows.len() <= ROWS_PER_WRITE_MAX, "{} rows in one transaction", rows.len());
+        for row in rows {
+            assert!(row.shard.0 < self.shards, "a shard is below the number of shards");
+            assert!(row.key.len() <= ROW_KEY_SIZE_MAX, "a key of {} bytes", row.key.len());
+        }
+        self.transact(|transaction| {
+            let mut table = transaction.open_table(ROWS)?;
+            let mut highs = BTreeMap::new();
+            for RowWrite { shard, key, position, value } in rows {
+                let high = highs.entry(*shard).or_insert(*position);
+                *high = (*high).max(*position);
+                let Some(value) = value else {
+                    table.remove((shard.0, &key[..]))?;
+                    continue;
+                };
+                let mut place = table.insert_reserve((shard.0, &key[..]), START_SIZE + value.len())?;
+                let out = place.as_mut();
+                out[..8].copy_from_slice(&position.0.to_le_bytes());
+                out[8..START_SIZE].copy_from_slice(&self.sealer.row(*shard, key, *position, value));
+                out[START_SIZE..].copy_from_slice(value);
+            }
+            raise(&mut transaction.open_table(HIGH)?, self.sealer, highs)
+        })
+    }
+
+    fn scan(
+        &self,
+        shard: ShardId,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], StoredRow),
+    ) -> Result<(), StoreError> {
+        let start = match from {
+            Bound::Included(key) if key > prefix => Bound::Included((shard.0, key)),
+            Bound::Excluded(key) if key >= prefix => Bound::Excluded((shard.0, key)),
+            _ => Bound::Included((shard.0, prefix)),
+        };
+        guard(STATE_FILE, || {
+            let rows = self.db.begin_read()?.open_table(ROWS)?;
+            let range = rows.range::<(u32, &[u8])>((start, Bound::Unbounded))?;
+            for stored in range.take(limit) {
+                let (at, stored) = stored?;
+                let (row_shard, key) = at.value();
+                if row_shard != shard.0 || !key.starts_with(prefix) {
+                    break;
+                }
+                let row = self.open_row(shard, key, stored.value())?;
+                each(key, row);
+            }
+            Ok(())
+        })
+    }
+
+    fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError> {
+        high(&self.db, self.sealer)
+    }
+
+    fn swept(&self, below: GroupId) -> Result<(), StoreError> {
+        let swept = self.pair.swept.load(Ordering::Acquire).max(below.0);
+        self.transact(|transaction| {
+            put_group(&mut transaction.open_table(META)?, self.sealer, SWEPT, GroupId(swept))
+        })?;
+        self.pair.swept.fetch_max(swept, Ordering::AcqRel);
+        Ok(())
+    }
+}
+
+/// Highest positions only rise.
+fn raise(
+    table: &mut Table<'_, u32, &'static [u8]>,
+    sealer: Sealer,
+    highs: BTreeMap<ShardId, Position>,
+) -> Result<(), Fault> {
+    for (shard, high) in highs {
+        let before =
+            table.get(shard.0)?.map(|stored| open_high(sealer, shard, stored.value())).transpose()?;
+        if before.is_some_and(|before| before >= high) {
+            continue;
+        }
+        let value = high.0.to_le_bytes();
+        let seal = sealer.high(shard, &value);
+        table.insert(shard.0, &[value, seal].concat()[..])?;
+    }
+    Ok(())
+}
+
+fn open_high(sealer: Sealer, shard: ShardId, stored: &[u8]) -> Result<Position, Fault> {
+    let place = || Place::High(shard);
+    let (value, seal) = ours(part(stored, place))?;
+    ours(check(seal, sealer.high(shard, value), place))?;
+    let wrong = |_| Fault::Store(StoreError::Corrupt { place: place(), detail: "not 8 bytes".to_owned() });
+    Ok(Position(u64::from_le_bytes(value.try_into().map_err(wrong)?)))
+}
+
+/// Highest position of each shard that has one.
+pub(super) fn high(db: &Database, sealer: Sealer) -> Result<BTreeMap<ShardId, Position>, StoreError> {
+    guard(STATE_FILE, || {
+        let mut highs = BTreeMap::new();
+        for stored in db.begin_read()?.open_table(HIGH)?.range::<u32>(..)? {
+            let (shard, stored) = stored?;
+            let shard = ShardId(shard.value());
+            highs.insert(shard, open_high(sealer, shard, stored.value())?);
+        }
+        Ok(highs)
+    })
+}

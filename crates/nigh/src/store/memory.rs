@@ -1,0 +1,225 @@
+//! A store that ends with its process: for tests, for simulations, and for `--memory`.
+//!
+//! It answers as the one on disk does, down to what is fenced. What it holds survives [`MemoryStore::open`], as a
+//! disk survives a crash; handles of an earlier opening are then closed, as a dead process is.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use nigh_proto::shards::{Epoch, Position, ShardId};
+
+use super::{
+    Append, AppendError, Appended, FORMAT_VERSION, GroupId, Head, Log, LogEntry, Meta, Opened,
+    ROW_KEY_SIZE_MAX, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError, StoredRow, admit,
+};
+
+/// A new store in memory, open.
+///
+/// # Panics
+///
+/// No shards.
+pub fn memory(shards: u32) -> Opened {
+    MemoryStore::new(shards, 0).open()
+}
+
+/// What survives when its handles are dropped. Clones are the same store.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    meta: Meta,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Counts openings: only handles of the last one work.
+    opening: u64,
+    heads: Vec<Head>,
+    groups: BTreeMap<GroupId, Vec<LogEntry>>,
+    next: GroupId,
+    cut: GroupId,
+    swept: GroupId,
+    rows: BTreeMap<(ShardId, Vec<u8>), StoredRow>,
+    high: BTreeMap<ShardId, Position>,
+}
+
+impl MemoryStore {
+    /// An empty one.
+    ///
+    /// # Panics
+    ///
+    /// No shards.
+    pub fn new(shards: u32, incarnation: u128) -> Self {
+        assert!(shards > 0, "a store has at least one shard");
+        let kept = Kept {
+            heads: vec![Head::default(); shards as usize],
+            next: GroupId(1),
+            cut: GroupId(1),
+            swept: GroupId(1),
+            ..Kept::default()
+        };
+        let meta = Meta { format_version: FORMAT_VERSION, incarnation, shards };
+        MemoryStore { meta, kept: Arc::new(Mutex::new(kept)) }
+    }
+
+    /// Opens it. All earlier handles are closed.
+    pub fn open(&self) -> Opened {
+        let opening = {
+            let mut kept = lock(&self.kept);
+            kept.opening += 1;
+            kept.opening
+        };
+        let handle = Handle { opening, kept: self.kept.clone() };
+        Opened { log: Box::new(handle.clone()), rows: Arc::new(handle), meta: self.meta }
+    }
+}
+
+/// Each change is complete before the lock is let go, so a panic elsewhere leaves nothing half done.
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone)]
+struct Handle {
+    opening: u64,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl Handle {
+    fn kept(&self) -> Result<MutexGuard<'_, Kept>, StoreError> {
+        let kept = lock(&self.kept);
+        if kept.opening == self.opening { Ok(kept) } else { Err(StoreError::Closed) }
+    }
+}
+
+impl Log for Handle {
+    fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError> {
+        let mut kept = self.kept().map_err(AppendError::InDoubt)?;
+        let items = admit(&mut kept.heads, group);
+        let number = kept.next;
+        let entry = |append: &Append| LogEntry {
+            group: number,
+            shard: append.shard,
+            epoch: append.epoch,
+            first: append.first,
+            next: append.next,
+            // A copy: a slice would keep the caller's whole buffer alive.
+            blob: Bytes::copy_from_slice(&append.blob),
+        };
+        let admitted = group.iter().zip(&items).filter(|(_, item)| item.is_ok());
+        let entries: Vec<_> = admitted.map(|(append, _)| entry(append)).collect();
+        if entries.is_empty() {
+            return Ok(Appended { group: None, items });
+        }
+        kept.groups.insert(number, entries);
+        kept.next.0 += 1;
+        Ok(Appended { group: Some(number), items })
+    }
+
+    fn take_up(&mut self, shards: &[ShardId]) -> Result<Vec<Head>, StoreError> {
+        let mut kept = self.kept()?;
+        let take = |shard: &ShardId| {
+            let head = kept.heads.get_mut(shard.0 as usize).expect("a shard is below the number of shards");
+            head.epoch.0 += 1;
+            *head
+        };
+        Ok(shards.iter().map(take).collect())
+    }
+
+    fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
+        // Cloned, so that `each` may use the store.
+        let groups = self.kept()?.groups.clone();
+        groups.into_values().flatten().for_each(each);
+        Ok(())
+    }
+
+    fn next_group(&self) -> GroupId {
+        lock(&self.kept).next
+    }
+
+    fn size_bytes(&self) -> u64 {
+        lock(&self.kept).groups.values().flatten().map(|entry| entry.blob.len() as u64).sum()
+    }
+
+    fn cut(&mut self, below: GroupId) -> Result<(), StoreError> {
+        let mut kept = self.kept()?;
+        if below > kept.swept {
+            return Err(StoreError::NotSwept { below, swept: kept.swept });
+        }
+        kept.cut = kept.cut.max(below);
+        let cut = kept.cut;
+        kept.groups = kept.groups.split_off(&cut);
+        Ok(())
+    }
+
+    fn cut_now(&mut self) -> Result<(), StoreError> {
+        self.kept().map(drop)
+    }
+
+    fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {
+        let head = self.kept().ok().and_then(|kept| kept.heads.get(shard.0 as usize).copied());
+        head.is_some_and(|head| head.epoch == epoch && epoch.0 > 0)
+    }
+}
+
+impl Rows for Handle {
+    fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError> {
+        Ok(self.kept()?.rows.get(&(shard, key.to_vec())).cloned())
+    }
+
+    fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
+        assert!(rows.len() <= ROWS_PER_WRITE_MAX, "{} rows in one transaction", rows.len());
+        let mut kept = self.kept()?;
+        for RowWrite { shard, key, position, value } in rows {
+            assert!((shard.0 as usize) < kept.heads.len(), "a shard is below the number of shards");
+            assert!(key.len() <= ROW_KEY_SIZE_MAX, "a key of {} bytes", key.len());
+            let at = (*shard, key.to_vec());
+            match value {
+                Some(value) => {
+                    let value = Bytes::copy_from_slice(value);
+                    kept.rows.insert(at, StoredRow { position: *position, value });
+                }
+                None => {
+                    kept.rows.remove(&at);
+                }
+            }
+            let high = kept.high.entry(*shard).or_insert(*position);
+            *high = (*high).max(*position);
+        }
+        Ok(())
+    }
+
+    fn scan(
+        &self,
+        shard: ShardId,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], StoredRow),
+    ) -> Result<(), StoreError> {
+        let start = match from {
+            Bound::Included(key) if key > prefix => Bound::Included((shard, key.to_vec())),
+            Bound::Excluded(key) if key >= prefix => Bound::Excluded((shard, key.to_vec())),
+            _ => Bound::Included((shard, prefix.to_vec())),
+        };
+        let kept = self.kept()?;
+        let range = kept.rows.range((start, Bound::Unbounded));
+        let within = range.take_while(|((at, key), _)| *at == shard && key.starts_with(prefix));
+        // Copied, so that `each` may use the store.
+        let found: Vec<_> = within.take(limit).map(|((_, key), row)| (key.clone(), row.clone())).collect();
+        drop(kept);
+        found.into_iter().for_each(|(key, row)| each(&key, row));
+        Ok(())
+    }
+
+    fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError> {
+        Ok(self.kept()?.high.clone())
+    }
+
+    fn swept(&self, below: GroupId) -> Result<(), StoreError> {
+        let mut kept = self.kept()?;
+        kept.swept = kept.swept.max(below);
+        Ok(())
+    }
+}

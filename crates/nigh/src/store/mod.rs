@@ -1,0 +1,291 @@
+//! What makes a commit last: the log of all shards, and the rows it is swept into.
+//!
+//! A commit is one *group*: a blob for each shard that has something to say, in one durable transaction. Behind
+//! the log, changed rows are written back a few at a time; once a whole sweep is in the rows, the log is cut
+//! below the group at which that sweep began. Two small traits, and two stores behind them:
+//!
+//! - [`Log`] and [`Rows`] are the contract. Start here.
+//! - [`error`] sorts what can go wrong by what the caller does next.
+//! - [`embedded`] keeps both in two redb files of one directory: [`open_dir`].
+//! - [`memory`] keeps nothing past the process: [`memory()`](fn@memory).
+//! - [`suite`] is what a store must pass to be one.
+//!
+//! Nothing here knows what a blob or a row means, decides when to commit, or takes a thread of its own.
+//! Format of the files: `spec/store.md`.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use nigh_proto::shards::{Epoch, Position, ShardId};
+
+mod embedded;
+mod error;
+mod memory;
+mod shape;
+pub mod suite;
+
+pub use embedded::open_dir;
+pub use error::{AppendError, Fenced, OpenError, Place, StoreError};
+pub use memory::{MemoryStore, memory};
+pub use shape::Shape;
+
+/// Version of the stored bytes, all files together. Another one is refused, nothing touched.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Rows in one call of [`Rows::write`]. From 64 to 1,024 the tail of commits beside it hardly differs while each
+/// transaction is durable; one large sync in front of the log's is what hurts.
+pub const ROWS_PER_WRITE_MAX: usize = 256;
+
+/// Longest key of a row, in bytes: a key of an entity (1 KiB), the names around it, and room.
+pub const ROW_KEY_SIZE_MAX: usize = 4 * 1024;
+
+/// Counts the durable transactions of the log. The first is 1; no number is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u64);
+
+/// Where a shard stands: only an append that says both is accepted (R8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Head {
+    /// Of its owner; 0 while nobody ever took it up.
+    pub epoch: Epoch,
+    /// Place of its next record.
+    pub next: Position,
+}
+
+/// One blob to append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Below the number of shards of the store.
+    pub shard: ShardId,
+    /// Under which its owner speaks.
+    pub epoch: Epoch,
+    /// Place of its first record.
+    pub first: Position,
+    /// Place after its last record; not below `first`.
+    pub next: Position,
+    /// The records, opaque here; at most 4 GiB.
+    pub blob: Bytes,
+}
+
+/// What became of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Its number; `None` if nothing was left to write.
+    pub group: Option<GroupId>,
+    /// For each append, in the order given: durable, or fenced and not written.
+    pub items: Vec<Result<(), Fenced>>,
+}
+
+/// One blob as the log holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// The transaction it came with.
+    pub group: GroupId,
+    /// Whose it is.
+    pub shard: ShardId,
+    /// Under which it was appended.
+    pub epoch: Epoch,
+    /// Place of its first record.
+    pub first: Position,
+    /// Place after its last record.
+    pub next: Position,
+    /// As it was given.
+    pub blob: Bytes,
+}
+
+/// Append-only log of all shards of a store. Correct if it passes [`suite`].
+///
+/// After any error but [`AppendError::Full`] and [`StoreError::NotSwept`] the log is closed: every later call
+/// fails, the process ends, and the next one reads what is really there.
+pub trait Log: Send {
+    /// Appends a group under one sync, each blob only if the shard's epoch and next position are as given (R8),
+    /// and returns once all would survive a power loss. A fenced shard fails alone: another owner has it, nothing
+    /// of it was written. Several blobs of one shard follow one another. Blocks, typically 0.1 to 10 ms.
+    ///
+    /// # Errors
+    ///
+    /// - [`AppendError::Full`]: nothing was written. The shards drop their memory (R9) and refuse writes until
+    ///   space was freed.
+    /// - [`AppendError::InDoubt`]: it may be durable. Close and end: a second sync can succeed without the data.
+    ///
+    /// # Panics
+    ///
+    /// A shard at or above the number of shards; `next` below `first`.
+    fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError>;
+
+    /// Takes shards up, also those that were ours: each gets a new epoch, durable before this returns (R8). Only
+    /// then [`tail`](Log::tail) may be read for them. Heads in the order given.
+    ///
+    /// # Errors
+    ///
+    /// It may or may not have happened; taking up again is right.
+    ///
+    /// # Panics
+    ///
+    /// A shard at or above the number of shards.
+    fn take_up(&mut self, shards: &[ShardId]) -> Result<Vec<Head>, StoreError>;
+
+    /// Every blob that was not cut, in the order of the groups and, within one, as appended.
+    ///
+    /// # Errors
+    ///
+    /// A group that is missing or damaged, after those before it were handed out.
+    fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError>;
+
+    /// Number that the next group will have. All lower ones are durable.
+    fn next_group(&self) -> GroupId;
+
+    /// Bytes of the groups not yet removed.
+    fn size_bytes(&self) -> u64;
+
+    /// Groups below `below` are no longer needed: everything in them is in the rows. They go gradually, a few with
+    /// each append, and are durably cut with the first of them. A lower number than before changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotSwept`]: no sweep that was [recorded](Rows::swept) reaches so far; nothing was cut.
+    fn cut(&mut self, below: GroupId) -> Result<(), StoreError>;
+
+    /// Removes all that was cut, now: for a planned stop.
+    ///
+    /// # Errors
+    ///
+    /// Some may be left; they go later.
+    fn cut_now(&mut self) -> Result<(), StoreError>;
+
+    /// Whether nobody has taken the shard up since `epoch` (R7): a view asks after its read. In a directory the
+    /// lock keeps other processes out, so the heads here are the truth.
+    fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool;
+}
+
+/// A row as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Place of the last record whose change is in it: replay only what is above.
+    pub position: Position,
+    /// Opaque here.
+    pub value: Bytes,
+}
+
+/// A row to write or to remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowWrite {
+    /// Below the number of shards of the store.
+    pub shard: ShardId,
+    /// Opaque here, at most [`ROW_KEY_SIZE_MAX`] bytes. Its first byte is a kind, chosen above.
+    pub key: Bytes,
+    /// Place of the last record whose change is in `value`. That record must be durable in the log.
+    pub position: Position,
+    /// `None` removes it.
+    pub value: Option<Bytes>,
+}
+
+/// The state of all shards as of a recent past: written back by one thread, read by many.
+pub trait Rows: Send + Sync {
+    /// The row, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A damaged row is [`StoreError::Corrupt`] naming shard and key: never another value.
+    fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError>;
+
+    /// Writes rows in one durable transaction: all or none. Give them in order of shard and key, which is several
+    /// times cheaper than any other.
+    ///
+    /// # Errors
+    ///
+    /// It may or may not have happened; the store is closed for writing.
+    ///
+    /// # Panics
+    ///
+    /// More than [`ROWS_PER_WRITE_MAX`] rows, a longer key than [`ROW_KEY_SIZE_MAX`], a shard at or above the
+    /// number of shards.
+    fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError>;
+
+    /// Hands out up to `limit` rows of a shard whose keys begin with `prefix`, from `from` on, in key order.
+    /// Consistent: one transaction's view.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Rows::read), after the rows before it were handed out.
+    fn scan(
+        &self,
+        shard: ShardId,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], StoredRow),
+    ) -> Result<(), StoreError>;
+
+    /// For each shard that was ever written, the highest position, removals included.
+    ///
+    /// # Errors
+    ///
+    /// Damage.
+    fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError>;
+
+    /// Records, durably, that every change of the groups below `below` is in the rows. The log may be cut so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Rows::write).
+    fn swept(&self, below: GroupId) -> Result<(), StoreError>;
+}
+
+/// What a store says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Of its bytes: [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Drawn when it was created; a restored backup will be a new one.
+    pub incarnation: u128,
+    /// Fixed when it was created.
+    pub shards: u32,
+}
+
+/// What to open a store with.
+#[derive(Clone, Copy, Debug)]
+pub struct Open<'a> {
+    /// Number of shards; at least 1. A store that has another number is refused.
+    pub shards: u32,
+    /// Shapes of all state in this build, one for each entity.
+    pub shapes: &'a [Shape],
+    /// Incarnation of a store created now: 128 random bits. Of no use to one that exists.
+    pub incarnation: u128,
+}
+
+/// An open store.
+pub struct Opened {
+    /// For the committer's thread.
+    pub log: Box<dyn Log>,
+    /// For everybody.
+    pub rows: Arc<dyn Rows>,
+    /// What it says of itself.
+    pub meta: Meta,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+/// Decides a group against the heads and moves them: the one place where R8 is checked, shared by all stores here.
+fn admit(heads: &mut [Head], group: &[Append]) -> Vec<Result<(), Fenced>> {
+    group.iter().map(|append| admit_one(heads, append)).collect()
+}
+
+/// R8: on condition of epoch *and* position. Epoch 0 is nobody's.
+fn admit_one(heads: &mut [Head], append: &Append) -> Result<(), Fenced> {
+    assert!(append.first <= append.next, "a blob ends at or after its start");
+    let head = heads.get_mut(append.shard.0 as usize).expect("a shard is below the number of shards");
+    let epoch_holds = append.epoch == head.epoch && append.epoch.0 > 0; // mutant epoch-unchecked: let epoch_holds = true;
+    let position_holds = append.first == head.next; // mutant append-ignores-position: let position_holds = true;
+    if !epoch_holds || !position_holds {
+        return Err(Fenced { head: *head });
+    }
+    head.next = append.next;
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Both stores of nigh keep every promise of `nigh::store::suite`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use nigh::store::suite::{CASES, Subject, random};
+use nigh::store::{MemoryStore, Open, Opened, open_dir};
+
+/// The store in memory: what a handle's end cannot touch.
+#[derive(Default)]
+struct Memory(Option<MemoryStore>);
+
+impl Subject for Memory {
+    fn fresh(&mut self, shards: u32) -> Opened {
+        self.0.insert(MemoryStore::new(shards, 7)).open()
+    }
+    fn restart(&mut self, opened: Opened) -> Opened {
+        drop(opened);
+        self.0.as_ref().expect("it was made").open()
+    }
+    fn crash(&mut self, opened: Opened) -> Opened {
+        self.restart(opened)
+    }
+}
+
+/// The store in a directory. A crash is a copy of the files taken while it is open.
+struct Directory {
+    root: PathBuf,
+    /// Counts the stores and copies made so far; the last is the current one.
+    count: u32,
+    shards: u32,
+}
+
+impl Directory {
+    fn new() -> Self {
+        static DIRS: AtomicU32 = AtomicU32::new(0);
+        let name = format!("nigh-suite-{}-{}", std::process::id(), DIRS.fetch_add(1, Ordering::Relaxed));
+        Directory { root: std::env::temp_dir().join(name), count: 0, shards: 0 }
+    }
+    fn dir(&self) -> PathBuf {
+        self.root.join(self.count.to_string())
+    }
+    fn open(&self) -> Opened {
+        let options = Open { shards: self.shards, shapes: &[], incarnation: u128::from(self.count) };
+        open_dir(&self.dir(), options).expect("the directory is sound")
+    }
+}
+
+impl Subject for Directory {
+    fn fresh(&mut self, shards: u32) -> Opened {
+        self.count += 1;
+        self.shards = shards;
+        self.open()
+    }
+    fn restart(&mut self, opened: Opened) -> Opened {
+        drop(opened);
+        self.open()
+    }
+    fn crash(&mut self, opened: Opened) -> Opened {
+        let before = self.dir();
+        self.count += 1;
+        std::fs::create_dir(self.dir()).expect("a new directory");
+        for file in ["log.redb", "state.redb"] {
+            std::fs::copy(before.join(file), self.dir().join(file)).expect("a file to copy");
+        }
+        drop(opened);
+        std::fs::remove_dir_all(before).expect("its copy is taken");
+        self.open()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.root));
+    }
+}
+
+fn cases(subject: &mut dyn Subject) {
+    for (name, case) in CASES {
+        println!("{name}");
+        case(subject);
+    }
+}
+
+#[test]
+fn memory_keeps_every_promise() {
+    cases(&mut Memory::default());
+}
+
+#[test]
+fn directory_keeps_every_promise() {
+    cases(&mut Directory::new());
+}
+
+#[test]
+fn memory_answers_as_its_model() {
+    for seed in 1..=5 {
+        random(&mut Memory::default(), seed, 10_000);
+    }
+}
+
+#[test]
+fn directory_answers_as_its_model() {
+    random(&mut Directory::new(), 1, 10_000);
+}
