@@ -16,9 +16,9 @@ mod encode;
 mod id;
 mod impls;
 mod json;
-mod length;
 mod order;
 mod outcome;
+mod rules;
 mod schema;
 mod ticket;
 mod time;
@@ -47,7 +47,9 @@ pub use wire::{Wire, decode, decode_shared, encode, schema_of};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::{Key, call};
-    pub use crate::length::{Length, check_length};
-    pub use crate::schema::{Integer64, Row, bounded, define_enum, define_struct, define_tuple, json_number};
+    pub use crate::rules::{Length, check_length, check_rule};
+    pub use crate::schema::{
+        Integer64, Row, bounded, define_enum, define_struct, define_tuple, encoded, json_number,
+    };
     pub use crate::wire::{Fallible, IsPlain, Plain, Wire as WireTrait, plain};
 }
