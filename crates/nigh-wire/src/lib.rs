@@ -16,10 +16,10 @@ mod encode;
 mod id;
 mod impls;
 mod json;
-mod length;
 mod nearest;
 mod order;
 mod outcome;
+mod rules;
 mod schema;
 mod ticket;
 mod time;
@@ -51,7 +51,9 @@ pub use wire::{Wire, decode, decode_shared, decode_trusted, encode, schema_of};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::{Key, call};
-    pub use crate::length::{Length, check_length};
-    pub use crate::schema::{Integer64, Row, bounded, define_enum, define_struct, define_tuple, json_number};
+    pub use crate::rules::{Length, check_length, check_rule};
+    pub use crate::schema::{
+        Integer64, Row, bounded, define_enum, define_struct, define_tuple, encoded, json_number,
+    };
     pub use crate::wire::{Fallible, IsPlain, Plain, Wire as WireTrait, plain};
 }

@@ -222,6 +222,12 @@ pub fn bounded<T: Wire>(b: &mut Builder, len_max: u64) -> NodeId {
     b.push(Node::Bounded { of, len_max })
 }
 
+/// For macros: the bytes of a default.
+#[doc(hidden)]
+pub fn encoded<T: Wire>(value: T) -> Vec<u8> {
+    crate::encode(&value).to_vec()
+}
+
 impl Schema {
     /// A record of named shapes: the arguments of a method.
     pub fn record(rows: &[Row]) -> Schema {

@@ -172,76 +172,72 @@ impl Memory {
         let mut part = 2 * limit.div_ceil(shards) + 4;
         loop {
             let mut found = BTreeMap::new();
-            // Below this, every shard was read to the end.
-            let mut complete: Option<Vec<u8>> = None;
+            // Up to here every shard was read.
+            let mut read_to: Option<Vec<u8>> = None;
             for shard in 0..shards {
-                let keys = self.list_shard(shard, host, after.as_deref(), part).map_err(ListError::Store)?;
-                if keys.len() == part {
-                    let last = keys.last_key_value().expect("a full part has a last key").0.clone();
-                    complete = Some(complete.map_or(last.clone(), |c| c.min(last)));
+                let last = self
+                    .list_shard(shard, host, after.as_deref(), part, &mut found)
+                    .map_err(ListError::Store)?;
+                if let Some(last) = last {
+                    read_to = Some(read_to.map_or(last.clone(), |to| to.min(last)));
                 }
-                found.extend(keys);
             }
-            let sure = found.iter().filter(|(order, _)| complete.as_ref().is_none_or(|c| *order <= c));
+            let sure = found.iter().filter(|(order, _)| read_to.as_ref().is_none_or(|to| *order <= to));
             let keys: Vec<Bytes> = sure.take(limit).map(|(_, key)| key.clone()).collect();
-            if keys.len() == limit || complete.is_none() {
+            if keys.len() == limit || read_to.is_none() {
                 return Ok(keys);
             }
             part *= 2;
         }
     }
 
-    /// The first `max` keys of one shard: rows, corrected by what is in memory.
+    /// Adds the keys of the first `rows_max` rows of one shard, corrected by what is in memory. Returns where it
+    /// stopped; `None` if it read to the end.
     fn list_shard(
         &self,
         shard: usize,
         host: usize,
         after: Option<&[u8]>,
-        max: usize,
-    ) -> Result<BTreeMap<Vec<u8>, Bytes>, StoreError> {
-        let from = match after {
-            Some(order) => Bound::Excluded(Name { host, order: order.to_vec() }),
-            None => Bound::Included(Name { host, order: vec![] }),
-        };
-        let to = Bound::Excluded(Name { host: host + 1, order: vec![] });
-        let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
+        rows_max: usize,
+        found: &mut BTreeMap<Vec<u8>, Bytes>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let prefix = self.row_key(&Name { host, order: vec![] });
         let mut start = prefix.clone();
         start.extend_from_slice(after.unwrap_or_default());
-        let bound = if after.is_some() { Bound::Excluded(&start[..]) } else { Bound::Included(&start[..]) };
-        let mut bad = None;
+        let from = if after.is_some() { Bound::Excluded(&start[..]) } else { Bound::Included(&start[..]) };
+        let (mut rows, mut last, mut bad) = (0, None, None);
         let cells = &self.cells[shard];
-        self.rows.scan(ShardId(shard as u32), &prefix, bound, max, &mut |row_key, row| {
+        self.rows.scan(ShardId(shard as u32), &prefix, from, rows_max, &mut |row_key, row| {
             let order = row_key[prefix.len()..].to_vec();
-            let gone = cells
-                .get(&Name { host, order: order.clone() })
-                .and_then(|held| held.cell.as_ref())
-                .is_some_and(|cell| cell.is_default());
-            if !gone {
-                match nigh_wire::decode_trusted::<EntityRow>(&row.value) {
-                    Ok(entity) => drop(found.insert(order, entity.key)),
-                    Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
-                }
+            rows += 1;
+            last = Some(order.clone());
+            // What is in memory is newer than its row.
+            if cells.contains_key(&Name { host, order: order.clone() }) {
+                return;
+            }
+            match nigh_wire::decode_trusted::<EntityRow>(&row.value) {
+                Ok(entity) => drop(found.insert(order, entity.key)),
+                Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
             }
         })?;
         if let Some(error) = bad {
             return Err(error);
         }
-        let whole = found.len() < max;
-        let last = found.last_key_value().map(|(order, _)| order.clone());
-        for (name, held) in cells.range((from, to)) {
-            // Beyond a part that is full, the rows were not read: what is in memory there comes later.
-            if !whole && last.as_ref().is_some_and(|last| name.order > *last) {
-                break;
-            }
+        let stopped = last.filter(|_| rows == rows_max);
+        let lower = match after {
+            Some(order) => Bound::Excluded(Name { host, order: order.to_vec() }),
+            None => Bound::Included(Name { host, order: vec![] }),
+        };
+        let upper = match &stopped {
+            Some(order) => Bound::Included(Name { host, order: order.clone() }),
+            None => Bound::Excluded(Name { host: host + 1, order: vec![] }),
+        };
+        for (name, held) in cells.range((lower, upper)) {
             if held.cell.as_ref().is_some_and(|cell| !cell.is_default()) {
                 found.insert(name.order.clone(), held.key.clone());
             }
         }
-        while found.len() > max {
-            found.pop_last();
-        }
-        Ok(found)
+        Ok(stopped)
     }
 
     /// Key of an entity's row: kind, wire name, 0, ordered key.

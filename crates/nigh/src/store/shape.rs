@@ -16,11 +16,6 @@ pub struct Shape {
 impl Shape {
     /// The shape that `schema` describes.
     pub fn of(name: &str, schema: &Schema) -> Self {
-        Shape { name: name.to_owned(), hash: schema.hash(), text: text(schema) }
+        Shape { name: name.to_owned(), hash: schema.hash(), text: schema.to_string() }
     }
-}
-
-/// The schema on one line.
-fn text(schema: &Schema) -> String {
-    format!("{schema:?}")
 }

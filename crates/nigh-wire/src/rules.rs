@@ -1,4 +1,4 @@
-//! What `#[wire(len <= N)]` may stand on: how long a value is, in bytes of text or in elements.
+//! Rules on a value: `#[wire(len <= N)]`, and `#[wire(check = "fn")]`. Held when a value is decoded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,4 +37,11 @@ impl<T: Length> Length for Option<T> {
 pub fn check_length<T: Length>(value: T, len_max: u64) -> Result<T, DecodeError> {
     let too_long = value.length() as u64 > len_max; // mutant len-unchecked: let too_long = false;
     if too_long { Err(DecodeError::Len) } else { Ok(value) }
+}
+
+/// Passes a decoded value on if the function of its type agrees. For macros.
+#[doc(hidden)]
+pub fn check_rule<T, E>(value: T, rule: impl FnOnce(&T) -> Result<(), E>) -> Result<T, DecodeError> {
+    rule(&value).map_err(|_| DecodeError::Invalid)?;
+    Ok(value)
 }
