@@ -1,9 +1,9 @@
 //! Which crate may use which, and why each dependency is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use toml::{Table, Value};
+use xtask::chores::cargo;
 use xtask::files;
 
 use crate::{none, read};
@@ -107,10 +107,9 @@ fn every_dependency_is_argued() {
 /// People who use nigh compile this much; `cargo tree` reads the lock file and no network.
 #[test]
 fn the_tree_of_nigh_is_small() {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let args =
         ["tree", "--package", "nigh", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"];
-    let output = Command::new(cargo).args(args).current_dir(files::root()).output().expect("cargo runs");
+    let output = cargo().args(args).current_dir(files::root()).output().expect("cargo runs");
     let listed = String::from_utf8_lossy(&output.stdout);
     let tree: BTreeSet<&str> = listed.lines().map(|line| line.trim_end_matches(" (*)")).collect();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
