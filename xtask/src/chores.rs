@@ -29,6 +29,7 @@ pub fn test(root: &Path) -> Result<(), Trouble> {
         steps.cargo("bench fmt", &[&["fmt", "--check"], &manifest[..]].concat(), &[])?;
         let clippy = ["clippy", "--target-dir", "target/bench", "--all-targets"];
         steps.cargo("bench clippy", &[&clippy[..], &manifest, &["--", "-D", "warnings"]].concat(), &[])?;
+        steps.tests("bench test", &[&["test", "--target-dir", "target/bench"], &manifest[..]].concat())?;
     }
     if cargo_has(root, "deny") {
         // Not the advisories: they need a database from the network, and change without any commit.
