@@ -1,0 +1,70 @@
+//! nigh measured beside raw peers, in the same rounds on the same machine: `cargo xtask bench`.
+//!
+//! - [`cases`] is what is measured, and the gate. Start here.
+//! - [`subjects`] is the side of nigh; what is not there is not in the output.
+//! - [`peers`] is the side of the machine: a disk that syncs, a socket that echoes.
+//! - [`harness`] runs rounds and says median and range; [`machine`] says on what.
+//!
+//! Trust ratios within one run, not absolute numbers: placement and neighbours move both sides alike.
+
+mod cases;
+mod harness;
+mod machine;
+mod peers;
+mod subjects;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask bench [NAME…] [--rounds 5] [--save]";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [serve, role] = args.as_slice()
+        && serve == peers::SERVE
+    {
+        return peers::serve(role);
+    }
+    match run(&args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True if every gate that could be judged was reached.
+fn run(args: &[String]) -> Result<bool, String> {
+    let (mut rounds, mut save, mut names) = (5, false, Vec::new());
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        match arg.as_str() {
+            "--rounds" => {
+                let number = rest.next().and_then(|text| text.parse().ok()).filter(|rounds| *rounds > 0);
+                rounds = number.ok_or(USAGE)?;
+            }
+            "--save" => save = true,
+            flag if flag.starts_with('-') => return Err(format!("`{flag}`: {USAGE}")),
+            name => names.push(name.to_owned()),
+        }
+    }
+    let all = cases::all();
+    if let Some(unknown) = names.iter().find(|name| all.iter().all(|case| !case.name.contains(name.as_str())))
+    {
+        let known: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();
+        return Err(format!("nothing is called `{unknown}`; there are {}", known.join(", ")));
+    }
+    let chosen: Vec<_> = all
+        .into_iter()
+        .filter(|case| names.is_empty() || names.iter().any(|name| case.name.contains(name)))
+        .collect();
+    let results = harness::run(&chosen, rounds)?;
+    let (verdict, reached) = cases::gate(&results);
+    let page = format!("{}\n{}\n{verdict}\n", machine::describe(rounds), harness::table(&results));
+    println!("\n{page}");
+    if save {
+        println!("saved {}", machine::save(&page)?);
+    }
+    Ok(reached)
+}
