@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::store::OpenError;
+use crate::store::{OpenError, StoreError};
 
 /// Why an application did not start, or ended.
 pub struct Error {
@@ -12,7 +12,8 @@ pub struct Error {
 enum Kind {
     Usage(String),
     Io(String, std::io::Error),
-    Store(OpenError),
+    Open(OpenError),
+    Store(StoreError),
     Failed(String),
 }
 
@@ -36,6 +37,12 @@ impl Error {
 
 impl From<OpenError> for Error {
     fn from(error: OpenError) -> Self {
+        Error { kind: Kind::Open(error) }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
         Error { kind: Kind::Store(error) }
     }
 }
@@ -45,6 +52,7 @@ impl fmt::Display for Error {
         match &self.kind {
             Kind::Usage(why) | Kind::Failed(why) => f.write_str(why),
             Kind::Io(what, source) => write!(f, "{what}: {source}"),
+            Kind::Open(error) => error.fmt(f),
             Kind::Store(error) => error.fmt(f),
         }
     }

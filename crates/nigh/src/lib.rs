@@ -1,28 +1,51 @@
 //! nigh: write a distributed system as one program.
 //!
-//! Skeleton; the reading order comes with the drivers.
+//! It runs in one process with one directory on disk, or cut over several, unchanged. A call is a value; verbs
+//! perform it. Reading order: [`App`] lists what a program consists of; [`Nigh`] and its verbs are what it
+//! uses; [`Node`] is a running one, and opens everything. Behind them, a driver for each machine of
+//! `nigh-proto`, under the same name: `calls`, `link`, `shards`; and [`store`] beneath.
+//!
+//! Nothing here decides whether a call may run or an answer may leave; the machines do.
 
 extern crate self as nigh;
 
+mod app;
+mod args;
+mod calls;
 mod clock;
+mod config;
 mod door;
 mod entity;
+mod error;
 mod handle;
+mod link;
+mod node;
 pub mod perform;
+mod performer;
+mod place;
+mod recover;
+mod routes;
+mod run;
 mod service;
+mod services;
+mod shards;
 mod state;
 pub mod store;
 mod tx;
 
+pub use app::App;
+pub use config::{Config, Data, LogFormat};
 pub use door::Door;
 pub use entity::Entity;
-pub use handle::Nigh;
+pub use error::{Error, Result};
+pub use handle::{Ask, Nigh, Pending};
 pub use nigh_macros::Wire;
 pub use nigh_wire::__private::WireTrait as Wire;
 pub use nigh_wire::{
-    Call, CallError, CallId, Cause, IntoArg, Never, NotSettled, NotSettledCause, Or, Settled, Step, Ticket,
-    Time, View,
+    Call, CallError, CallId, Catalogue, Cause, IntoArg, Never, NotSettled, NotSettledCause, Or, Settled, Step,
+    Ticket, Time, View,
 };
+pub use node::{Commits, Node};
 pub use service::{Asked, Service};
 pub use state::{Part, State};
 pub use tx::Tx;

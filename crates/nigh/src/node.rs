@@ -291,10 +291,10 @@ fn open_store(
     calls: &Arc<Calls>,
     hosts: &Arc<[Box<dyn Host>]>,
 ) -> Result<Threads> {
-    let shapes: Vec<_> = hosts.iter().map(|h| (h.name().to_string(), h.state_schema())).collect();
-    let options = store::Options { shards: SHARDS_DEFAULT, shapes, incarnation: entropy() };
+    let shapes: Vec<_> = hosts.iter().map(|h| store::Shape::of(h.name(), &h.state_schema())).collect();
+    let options = store::Open { shards: SHARDS_DEFAULT, shapes: &shapes, incarnation: entropy() };
     let opened = match &config.data {
-        Data::Dir(dir) => store::open_dir(dir, &options)?,
+        Data::Dir(dir) => store::open_dir(dir, options)?,
         Data::Memory => {
             tracing::warn!("--memory: nothing is kept when this process ends");
             store::memory(SHARDS_DEFAULT)

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use nigh_proto::shards::record::Blob;
-use nigh_proto::shards::{Position, Shard, ShardId, TableRow};
+use nigh_proto::shards::{Position, Shard, ShardId, TableKey, TableRow};
 
 use crate::shards::host::Host;
 use crate::shards::memory::Memory;
@@ -54,14 +54,16 @@ pub(crate) fn recover(
     Ok(Recovered { shards: machines, memory })
 }
 
-fn table_rows(rows: &dyn Rows, shard: ShardId) -> Result<Vec<TableRow>, StoreError> {
+fn table_rows(rows: &dyn Rows, shard: ShardId) -> Result<Vec<(TableKey, TableRow)>, StoreError> {
     let (mut found, mut bad) = (Vec::new(), None);
-    rows.scan(shard, Bound::Included(&[TABLE_ROW]), &[TABLE_ROW], &mut |_, row| {
-        match nigh_wire::decode_trusted::<TableRow>(&row.value) {
+    let prefix = [TABLE_ROW];
+    rows.scan(shard, &prefix, Bound::Included(&prefix), usize::MAX, &mut |key, row| {
+        let read = nigh_wire::decode::<TableKey>(&key[1..])
+            .and_then(|key| Ok((key, nigh_wire::decode_trusted::<TableRow>(&row.value)?)));
+        match read {
             Ok(row) => found.push(row),
             Err(e) => bad = Some(StoreError::corrupt(format!("a table row of shard {}: {e}", shard.0))),
         }
-        bad.is_none()
     })?;
     bad.map_or(Ok(found), Err)
 }

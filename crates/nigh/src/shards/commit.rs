@@ -55,20 +55,22 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
 /// Appends one group, if there is anything to append.
 fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
     let cut = progress.cut.lock().expect("holders only assign").take();
-    if let Some(below) = cut {
-        log.cut(below);
+    if let Some(below) = cut
+        && let Err(error) = log.cut(below)
+    {
+        exit(&error.to_string());
     }
     let (shards, group) = gather(owner);
     if group.is_empty() {
         return false;
     }
     let appended = log.append(&group).unwrap_or_else(|error| give_up(&error));
-    if let Some(fenced) = appended.results.iter().position(Result::is_err) {
+    if let Some(fenced) = appended.items.iter().position(Result::is_err) {
         // The directory is locked by this process: only a store that lies can fence it.
         let shard = shards[fenced].0;
         exit(&format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
-    progress.group.store(appended.group.0, Ordering::Release);
+    progress.group.store(appended.group.map_or(0, |g| g.0), Ordering::Release);
     progress.groups.fetch_add(1, Ordering::Relaxed);
     let records: u64 = group.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);

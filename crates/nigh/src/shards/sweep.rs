@@ -80,6 +80,7 @@ pub(crate) fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) ->
     if !writes.is_empty() {
         rows.write(&writes)?;
     }
+    rows.swept(GroupId(group.0 + 1))?;
     progress.cut_below(GroupId(group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(group.0 + 2));
     Ok(group)
 }

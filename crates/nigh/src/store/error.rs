@@ -70,6 +70,13 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Bytes whose checksum is right and that this build cannot read all the same.
+    pub(crate) fn corrupt(detail: impl Into<String>) -> Self {
+        StoreError::Corrupt { place: Place::File("a file of the store"), detail: detail.into() }
+    }
+}
+
 /// Why a store was not opened. Nothing in it was changed.
 #[derive(Debug)]
 pub enum OpenError {
