@@ -7,7 +7,9 @@ extern crate self as nigh;
 mod door;
 mod entity;
 mod handle;
+mod method;
 pub mod perform;
+pub mod prelude;
 mod service;
 mod state;
 mod tx;
@@ -15,14 +17,14 @@ mod tx;
 pub use door::Door;
 pub use entity::Entity;
 pub use handle::Nigh;
-pub use nigh_macros::Wire;
+pub use nigh_macros::{State, Wire, entity, service};
 pub use nigh_wire::__private::WireTrait as Wire;
 pub use nigh_wire::{
     Call, CallError, CallId, Cause, IntoArg, Never, NotSettled, NotSettledCause, Or, Settled, Step, Ticket,
     Time, View,
 };
 pub use service::{Asked, Service};
-pub use state::{Part, State};
+pub use state::{Map, Part, State};
 pub use tx::Tx;
 
 /// What derives write; not for people.
@@ -33,6 +35,9 @@ pub use nigh_wire as __wire;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::entity::{Reply, Run};
+    pub use crate::method::*;
     pub use crate::service::BoxFuture;
     pub use crate::tx::TxCore;
+    pub use nigh_wire::__private::call;
+    pub use nigh_wire::{Builder, Bytes, Class, Contract, NodeId, Out, Reader, Schema, Value};
 }
