@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     }
     /// Reads bytes that this program wrote and whose checksum was verified: a state may honestly be dearer in
     /// memory than what a stranger may send. Levels and counts are bounded all the same.
-    pub fn trusted(bytes: &'a Bytes) -> Self {
+    pub fn stored(bytes: &'a Bytes) -> Self {
         Reader { whole: Some(bytes), ..Self::with_budget(bytes, usize::MAX) }
     }
     /// Reads `bytes` into something else than values, that costs otherwise.

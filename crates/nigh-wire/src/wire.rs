@@ -127,8 +127,8 @@ pub fn decode_shared<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
 /// # Errors
 ///
 /// The bytes are no value of `T`, or hold more than one.
-pub fn decode_trusted<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
-    let mut reader = Reader::trusted(bytes);
+pub fn decode_stored<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
+    let mut reader = Reader::stored(bytes);
     let value = T::decode(&mut reader)?;
     reader.end()?;
     Ok(value)

@@ -20,7 +20,17 @@ pub(crate) enum Command {
 }
 
 const FLAGS: [&str; 11] = [
-    "listen", "data", "memory", "link", "role", "peer", "place", "log", "print-config", "nigh-describe", "help",
+    "listen",
+    "data",
+    "memory",
+    "link",
+    "role",
+    "peer",
+    "place",
+    "log",
+    "print-config",
+    "nigh-describe",
+    "help",
 ];
 
 /// What `--help` prints.
@@ -85,10 +95,8 @@ fn usage(error: lexopt::Error) -> Error {
 }
 
 fn unknown(flag: &str) -> Error {
-    let hint = nigh_wire::nearest(flag, FLAGS).map_or_else(
-        || "see --help".to_owned(),
-        |near| format!("did you mean --{near}? See --help"),
-    );
+    let hint = nigh_wire::nearest(flag, FLAGS)
+        .map_or_else(|| "see --help".to_owned(), |near| format!("did you mean --{near}? See --help"));
     Error::usage(format!("--{flag}: no such flag; {hint}"))
 }
 
@@ -100,9 +108,9 @@ fn text(flag: &str, parser: &mut lexopt::Parser) -> Result<String, Error> {
 fn address(flag: &str, parser: &mut lexopt::Parser) -> Result<SocketAddr, Error> {
     let value = text(flag, parser)?;
     let value = value.strip_prefix("localhost:").map_or(value.clone(), |port| format!("127.0.0.1:{port}"));
-    let address: SocketAddr = value
-        .parse()
-        .map_err(|_| Error::usage(format!("--{flag} {value}: write an address and a port, as 127.0.0.1:7070")))?;
+    let address: SocketAddr = value.parse().map_err(|_| {
+        Error::usage(format!("--{flag} {value}: write an address and a port, as 127.0.0.1:7070"))
+    })?;
     // Until there are certificates and tokens, nothing but this machine may ask.
     if !address.ip().is_loopback() {
         return Err(Error::usage(format!(

@@ -19,10 +19,12 @@ mod entity;
 mod error;
 mod handle;
 mod link;
+mod method;
 mod node;
 pub mod perform;
 mod performer;
 mod place;
+pub mod prelude;
 mod recover;
 mod routes;
 mod run;
@@ -39,15 +41,15 @@ pub use door::Door;
 pub use entity::Entity;
 pub use error::{Error, Result};
 pub use handle::{Ask, Nigh, Pending};
-pub use nigh_macros::Wire;
+pub use nigh_macros::{State, Wire, entity, service};
 pub use nigh_wire::__private::WireTrait as Wire;
 pub use nigh_wire::{
-    Call, CallError, CallId, Catalogue, Cause, IntoArg, Never, NotSettled, NotSettledCause, Or, Settled, Step,
-    Ticket, Time, View,
+    Call, CallError, CallId, Catalogue, Cause, IntoArg, Never, NotSettled, NotSettledCause, Or, Settled,
+    Step, Ticket, Time, View,
 };
 pub use node::{Commits, Node};
 pub use service::{Asked, Service};
-pub use state::{Part, State};
+pub use state::{Map, Part, State};
 pub use tx::Tx;
 
 /// What derives write; not for people.
@@ -58,6 +60,9 @@ pub use nigh_wire as __wire;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::entity::{Reply, Run};
+    pub use crate::method::*;
     pub use crate::service::BoxFuture;
     pub use crate::tx::TxCore;
+    pub use nigh_wire::__private::call;
+    pub use nigh_wire::{Builder, Bytes, Class, Contract, NodeId, Out, Reader, Schema, Value};
 }

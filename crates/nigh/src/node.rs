@@ -103,7 +103,15 @@ impl Node {
         let mut tasks = JoinSet::new();
         tasks.spawn(calls.clone().keep_time());
         let role_name = config.role.clone().unwrap_or_else(|| "all".into());
-        let local = Arc::new(Local { clock, name, role: role_name, digest: catalogue.digest(), calls, routes, owner });
+        let local = Arc::new(Local {
+            clock,
+            name,
+            role: role_name,
+            digest: catalogue.digest(),
+            calls,
+            routes,
+            owner,
+        });
         let mut link = None;
         if let Some(address) = config.link {
             let listener = bind("--link", address).await?;
@@ -322,7 +330,13 @@ fn open_store(
     let sweeper = {
         let (owner, progress, every) = (owner.clone(), progress.clone(), config.write_back_every);
         let (stop, stopped) = channel();
-        (stop, spawn("nigh-sweep", Box::new(move || sweep::run(&owner, rows.as_ref(), &progress, every, &stopped)))?)
+        (
+            stop,
+            spawn(
+                "nigh-sweep",
+                Box::new(move || sweep::run(&owner, rows.as_ref(), &progress, every, &stopped)),
+            )?,
+        )
     };
     let watchdog = {
         let (owner, slow, stuck) = (owner.clone(), config.method_time_max, config.stuck_max);

@@ -91,7 +91,9 @@ impl Performer {
             (Some(Route::Service(m)), _) => self.service(m, args, within, identity),
             (Some(Route::Entity(m)), Some(key)) if m.class == Class::Read => self.view(m, key, args, within),
             (Some(Route::Entity(m)), Some(key)) => match self.writes(m, key, args.to_bytes(), &identity) {
-                Ok(what) if self.owner.is_some() => outcome(self.calls.start(PeerId::LOCAL, what, within), identity),
+                Ok(what) if self.owner.is_some() => {
+                    outcome(self.calls.start(PeerId::LOCAL, what, within), identity)
+                }
                 Ok(what) => self.there_as(what, within, identity),
                 Err(cause) => ready(Outcome::NotDone(cause)),
             },
@@ -102,7 +104,13 @@ impl Performer {
         }
     }
 
-    fn view(&self, m: &EntityMethod, key: Bytes, args: Value, within: Duration) -> BoxFuture<'static, Outcome> {
+    fn view(
+        &self,
+        m: &EntityMethod,
+        key: Bytes,
+        args: Value,
+        within: Duration,
+    ) -> BoxFuture<'static, Outcome> {
         let method = m.index;
         let Some(owner) = &self.owner else {
             return self.there(Started::View { method, key, args: args.to_bytes() }, within);
@@ -110,9 +118,19 @@ impl Performer {
         here(owner, Of::View { method, key, args }, within)
     }
 
-    fn service(&self, m: &ServiceMethod, args: Value, within: Duration, identity: Identity) -> BoxFuture<'static, Outcome> {
+    fn service(
+        &self,
+        m: &ServiceMethod,
+        args: Value,
+        within: Duration,
+        identity: Identity,
+    ) -> BoxFuture<'static, Outcome> {
         let Some(service) = &m.here else {
-            return self.there_as(Started::Serve(self.serves(m, args.to_bytes(), &identity)), within, identity);
+            return self.there_as(
+                Started::Serve(self.serves(m, args.to_bytes(), &identity)),
+                within,
+                identity,
+            );
         };
         let id = match identity {
             Identity::Id(id) | Identity::Reserved(id, _) => id,
@@ -162,7 +180,13 @@ impl Performer {
     }
 
     /// A change, as the caller machine keeps it.
-    fn writes(&self, m: &EntityMethod, key: Bytes, args: Bytes, identity: &Identity) -> Result<Started, Cause> {
+    fn writes(
+        &self,
+        m: &EntityMethod,
+        key: Bytes,
+        args: Bytes,
+        identity: &Identity,
+    ) -> Result<Started, Cause> {
         let (once, identity) = match identity {
             Identity::Fresh => (None, caller::Identity::Fresh),
             Identity::Id(id) => (None, caller::Identity::Foreign(*id)),

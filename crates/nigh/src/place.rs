@@ -44,7 +44,9 @@ fn role(name: &str, has: Table) -> std::result::Result<Role, String> {
         for item in names {
             match item {
                 Value::String(item) => list.insert(item),
-                other => return Err(format!("`role.{name}.{key}`: {other:?} is no name: write it in quotes")),
+                other => {
+                    return Err(format!("`role.{name}.{key}`: {other:?} is no name: write it in quotes"));
+                }
             };
         }
     }

@@ -59,7 +59,7 @@ fn table_rows(rows: &dyn Rows, shard: ShardId) -> Result<Vec<(TableKey, TableRow
     let prefix = [TABLE_ROW];
     rows.scan(shard, &prefix, Bound::Included(&prefix), usize::MAX, &mut |key, row| {
         let read = nigh_wire::decode::<TableKey>(&key[1..])
-            .and_then(|key| Ok((key, nigh_wire::decode_trusted::<TableRow>(&row.value)?)));
+            .and_then(|key| Ok((key, nigh_wire::decode_stored::<TableRow>(&row.value)?)));
         match read {
             Ok(row) => found.push(row),
             Err(e) => bad = Some(StoreError::corrupt(format!("a table row of shard {}: {e}", shard.0))),

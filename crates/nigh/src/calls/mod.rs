@@ -11,10 +11,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nigh_proto::Instant;
-use nigh_proto::calls::caller::{
-    Caller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What,
-};
 pub(crate) use nigh_proto::calls::caller::Slot;
+use nigh_proto::calls::caller::{Caller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What};
 use nigh_proto::calls::request::{Answer, Refusal, Request};
 use nigh_wire::{CallId, CallerId, Ticket, Time};
 use tokio::sync::{Notify, oneshot};
@@ -176,7 +174,10 @@ impl Calls {
     }
 
     /// What the link of the peer does with the machine, under its lock.
-    pub(crate) fn with_link<R>(&self, f: impl FnOnce(&mut Caller<oneshot::Sender<Settled>>, Instant, Time) -> R) -> R {
+    pub(crate) fn with_link<R>(
+        &self,
+        f: impl FnOnce(&mut Caller<oneshot::Sender<Settled>>, Instant, Time) -> R,
+    ) -> R {
         let (result, settled, work, due) = {
             let mut machine = self.machine();
             let result = f(&mut machine, self.clock.now(), self.clock.wall());

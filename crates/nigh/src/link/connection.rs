@@ -241,7 +241,9 @@ impl<'a> Connection<'a> {
             self.up = true;
             let facts = PeerFacts { clock: hello.clock, log_time: hello.log_time };
             if let Some(to) = self.asks {
-                self.local.calls.with_link(|machine, now, clock| machine.handle_link_up(now, to, facts, clock));
+                self.local
+                    .calls
+                    .with_link(|machine, now, clock| machine.handle_link_up(now, to, facts, clock));
             }
         }
         let mut work = Vec::new();
@@ -254,13 +256,17 @@ impl<'a> Connection<'a> {
                 }
                 Frame::Answer { slot, answer } => {
                     let to = self.asks.ok_or(LinkError::PeerMisbehaved(Misbehaviour::Misfit))?;
-                    let fits =
-                        self.local.calls.with_link(|machine, now, _| machine.handle_answer(now, to, slot, answer));
+                    let fits = self
+                        .local
+                        .calls
+                        .with_link(|machine, now, _| machine.handle_answer(now, to, slot, answer));
                     fits.map_err(|_| LinkError::PeerMisbehaved(Misbehaviour::Misfit))?;
                 }
                 Frame::Refuse { slot, refusal } => {
                     let to = self.asks.ok_or(LinkError::PeerMisbehaved(Misbehaviour::Misfit))?;
-                    self.local.calls.with_link(|machine, now, _| machine.handle_refusal(now, to, slot, refusal));
+                    self.local
+                        .calls
+                        .with_link(|machine, now, _| machine.handle_refusal(now, to, slot, refusal));
                 }
                 Frame::Cancel { slot } => self.server.cancel(slot),
                 Frame::Bye(caller) => self.server.bye(caller, &mut work),
@@ -297,4 +303,3 @@ impl<'a> Connection<'a> {
         }
     }
 }
-

@@ -125,7 +125,6 @@ impl Server {
     }
 }
 
-
 fn nobody(what: &str) -> Answer {
     Answer::NotDone(Cause::Unknown(what.into()))
 }

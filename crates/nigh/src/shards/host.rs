@@ -97,7 +97,7 @@ impl<S: Entity> Host for HostOf<S> {
         Box::new(CellOf { state: S::default(), default: self.default.clone() })
     }
     fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError> {
-        let mut reader = Reader::trusted(snapshot);
+        let mut reader = Reader::stored(snapshot);
         let state = S::restore(&mut reader)?;
         reader.end()?;
         Ok(Box::new(CellOf { state, default: self.default.clone() }))
@@ -148,7 +148,7 @@ impl<S: Entity> Cell for CellOf<S> {
     }
 
     fn apply(&mut self, redo: &Bytes) -> Result<(), DecodeError> {
-        let mut reader = Reader::trusted(redo);
+        let mut reader = Reader::stored(redo);
         self.state.apply(&mut reader)?;
         reader.end()
     }

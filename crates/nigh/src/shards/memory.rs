@@ -53,7 +53,12 @@ struct EntityRow {
 impl Memory {
     pub(crate) fn new(hosts: Arc<[Box<dyn Host>]>, rows: Arc<dyn Rows>, shards: u32) -> Self {
         let of = |_| BTreeMap::new();
-        Memory { hosts, rows, cells: (0..shards).map(of).collect(), dirty: (0..shards).map(|_| BTreeMap::new()).collect() }
+        Memory {
+            hosts,
+            rows,
+            cells: (0..shards).map(of).collect(),
+            dirty: (0..shards).map(|_| BTreeMap::new()).collect(),
+        }
     }
 
     /// The name of the entity with this encoded key.
@@ -63,7 +68,12 @@ impl Memory {
     }
 
     /// Takes an entity out, loading it if it is cold. It must be put back.
-    pub(crate) fn take(&mut self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Box<dyn Cell>, StoreError> {
+    pub(crate) fn take(
+        &mut self,
+        shard: ShardId,
+        name: &Name,
+        key: &Bytes,
+    ) -> Result<Box<dyn Cell>, StoreError> {
         let held = match self.cells[shard.0 as usize].get_mut(name) {
             Some(held) => held,
             None => {
@@ -75,7 +85,13 @@ impl Memory {
     }
 
     /// Puts it back as it was, or as changed at `changed`.
-    pub(crate) fn put_back(&mut self, shard: ShardId, name: &Name, cell: Box<dyn Cell>, changed: Option<Position>) {
+    pub(crate) fn put_back(
+        &mut self,
+        shard: ShardId,
+        name: &Name,
+        cell: Box<dyn Cell>,
+        changed: Option<Position>,
+    ) {
         let held = self.cells[shard.0 as usize].get_mut(name).expect("it was taken from here");
         held.cell = Some(cell);
         if let Some(position) = changed {
@@ -89,19 +105,26 @@ impl Memory {
         let Some(row) = self.rows.read(shard, &self.row_key(name))? else {
             return Ok(Held { key: key.clone(), cell: Some(host.fresh()), changed: None });
         };
-        let corrupt = |why: String| StoreError::corrupt(format!("{} {key:?} of shard {}: {why}", host.name(), shard.0));
-        let entity: EntityRow = nigh_wire::decode_trusted(&row.value).map_err(|e| corrupt(e.to_string()))?;
+        let corrupt =
+            |why: String| StoreError::corrupt(format!("{} {key:?} of shard {}: {why}", host.name(), shard.0));
+        let entity: EntityRow = nigh_wire::decode_stored(&row.value).map_err(|e| corrupt(e.to_string()))?;
         let cell = host.restore(&entity.state).map_err(|e| corrupt(e.to_string()))?;
         Ok(Held { key: entity.key, cell: Some(cell), changed: Some(row.position) })
     }
 
     /// Repeats a record of the log's tail, unless the row that was loaded already holds it.
-    pub(crate) fn replay(&mut self, shard: ShardId, position: Position, record: &Record) -> Result<(), StoreError> {
+    pub(crate) fn replay(
+        &mut self,
+        shard: ShardId,
+        position: Position,
+        record: &Record,
+    ) -> Result<(), StoreError> {
         let Record::Ran(Ran { entity, key, redo, deleted, .. }) = record else { return Ok(()) };
         if redo.is_empty() && !deleted {
             return Ok(());
         }
-        let corrupt = |why: String| StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0));
+        let corrupt =
+            |why: String| StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0));
         let host = self.hosts.iter().position(|h| h.name() == entity);
         let host = host.ok_or_else(|| corrupt(format!("entity `{entity}` is not in this build")))?;
         let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
@@ -122,7 +145,13 @@ impl Memory {
 
     /// Rows of entities that changed before `since` and whose last change is below `durable`: at most `max`.
     /// They count as written back; a later change makes them dirty again.
-    pub(crate) fn sweep(&mut self, shard: ShardId, since: Position, durable: Position, max: usize) -> Vec<RowWrite> {
+    pub(crate) fn sweep(
+        &mut self,
+        shard: ShardId,
+        since: Position,
+        durable: Position,
+        max: usize,
+    ) -> Vec<RowWrite> {
         let at = shard.0 as usize;
         let ready = |name: &Name| {
             let held = &self.cells[at][name];
@@ -162,7 +191,12 @@ impl Memory {
     }
 
     /// Encoded keys of one entity type that exist, over all shards, in order.
-    pub(crate) fn list(&self, host: usize, after: Option<&Bytes>, limit: usize) -> Result<Vec<Bytes>, ListError> {
+    pub(crate) fn list(
+        &self,
+        host: usize,
+        after: Option<&Bytes>,
+        limit: usize,
+    ) -> Result<Vec<Bytes>, ListError> {
         let after = match after {
             Some(key) => Some(self.name(host, key).map_err(ListError::Key)?.order),
             None => None,
@@ -215,7 +249,7 @@ impl Memory {
             if cells.contains_key(&Name { host, order: order.clone() }) {
                 return;
             }
-            match nigh_wire::decode_trusted::<EntityRow>(&row.value) {
+            match nigh_wire::decode_stored::<EntityRow>(&row.value) {
                 Ok(entity) => drop(found.insert(order, entity.key)),
                 Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
             }
@@ -257,4 +291,3 @@ pub(crate) enum ListError {
     Key(Cause),
     Store(StoreError),
 }
-

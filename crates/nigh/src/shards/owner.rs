@@ -47,9 +47,17 @@ pub(crate) struct Work {
 pub(crate) enum Asked {
     Call(CallRequest),
     /// The reply token is made when the view was read.
-    View { method: u32, key: Bytes, args: Value },
+    View {
+        method: u32,
+        key: Bytes,
+        args: Value,
+    },
     Settle(Box<Ticket>),
-    List { entity: String, after: Option<Bytes>, limit: u32 },
+    List {
+        entity: String,
+        after: Option<Bytes>,
+        limit: u32,
+    },
     /// A caller has gone and knows all it asked for.
     Bye(CallerId),
 }
@@ -171,7 +179,9 @@ impl Owner {
             for work in work {
                 let refusal = match inbox.closed {
                     true => Some(Refusal::NotOwner),
-                    false if inbox.work.len() >= INBOX_MAX => Some(Refusal::Overloaded { retry_after: RETRY_AFTER }),
+                    false if inbox.work.len() >= INBOX_MAX => {
+                        Some(Refusal::Overloaded { retry_after: RETRY_AFTER })
+                    }
                     false => None,
                 };
                 match refusal {

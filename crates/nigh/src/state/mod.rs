@@ -1,6 +1,24 @@
 //! State of entities: changed in place, undone on `Err` and on panic, described as redo for the log.
+//!
+//! [`State`] is what the runtime sees, and `#[derive(State)]` writes it from one [`Part`] per field: any wire
+//! type, compared encoded, or a [`Map`], which notes what a method touches. Start with [`Part`], then [`map`].
+//!
+//! Bytes, all of them read back after a crash:
+//!
+//! - *snapshot*: the fields in declared order, each in its wire form; a map as a map.
+//! - *redo*: `(field, change)` for each field that changed, to the end of the bytes. `field` is its position,
+//!   LEB128; the change of a wire type is its new value, that of a map is described in [`map`]. One redo
+//!   after another is a redo of both.
+//!
+//! Nothing here trusts bytes: malformed redo is an error, and leaves a state to be thrown away. But both were
+//! written by this program and are checked by checksums, so they are read with [`Reader::stored`], without
+//! the budget of strangers: a legitimate state may be sparse.
 
-use nigh_wire::{DecodeError, Out, Reader, Schema};
+use nigh_wire::{Builder, Bytes, DecodeError, NodeId, Out, Reader, Schema, Wire};
+
+mod map;
+
+pub use map::Map;
 
 /// The state of an entity: `#[derive(Default, State)]`.
 #[diagnostic::on_unimplemented(
@@ -20,13 +38,13 @@ pub trait State: Sized + Send + 'static {
     /// It succeeded: appends what changed, true if anything did. [`State::apply`] reads it.
     #[doc(hidden)]
     fn commit(&mut self, saved: Self::Saved, redo: &mut Out) -> bool;
-    /// Repeats a change.
+    /// Repeats changes, to the end of the bytes. After an error the state is neither old nor new.
     #[doc(hidden)]
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
     /// Appends the whole state; [`State::restore`] reads it.
     #[doc(hidden)]
     fn snapshot(&self, out: &mut Out);
-    /// Reads a whole state.
+    /// Reads a whole state, and no more.
     #[doc(hidden)]
     fn restore(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
     /// Shape of the snapshot: a struct of the fields by name.
@@ -40,4 +58,70 @@ pub trait State: Sized + Send + 'static {
     label = "neither a wire type nor a tracked collection",
     note = "use a type with `#[derive(Wire)]`, or `nigh::Map<K, V>`"
 )]
-pub trait Part: Sized {}
+pub trait Part: Sized + Send + 'static {
+    /// What is kept while a method runs.
+    #[doc(hidden)]
+    type Saved;
+    /// A method is about to run.
+    #[doc(hidden)]
+    fn begin(&mut self) -> Self::Saved;
+    /// First half of undoing, done to all fields before the second: lets go of what other fields own.
+    #[doc(hidden)]
+    fn release(&mut self, _saved: &Self::Saved) {}
+    /// The field is as it was at `begin`.
+    #[doc(hidden)]
+    fn undo(&mut self, saved: Self::Saved);
+    /// Appends `field` and the change, true if there is one; appends nothing if not.
+    #[doc(hidden)]
+    fn commit(&mut self, saved: Self::Saved, field: u64, redo: &mut Out) -> bool;
+    /// Repeats one change, whose field was read.
+    #[doc(hidden)]
+    fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Appends the whole field.
+    #[doc(hidden)]
+    fn snapshot(&self, out: &mut Out);
+    /// Reads a whole field.
+    #[doc(hidden)]
+    fn restore(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
+    /// Shape of the snapshot.
+    #[doc(hidden)]
+    fn node(b: &mut Builder) -> NodeId;
+}
+
+/// Kept encoded, so that neither `Clone` nor `PartialEq` is asked of it. Costs its whole size at each method.
+#[diagnostic::do_not_recommend]
+impl<T: Wire> Part for T {
+    type Saved = Bytes;
+    fn begin(&mut self) -> Bytes {
+        nigh_wire::encode(self)
+    }
+    fn undo(&mut self, saved: Bytes) {
+        *self = T::decode(&mut Reader::stored(&saved)).expect("what a type encodes, it decodes");
+    }
+    fn commit(&mut self, saved: Bytes, field: u64, redo: &mut Out) -> bool {
+        let now = nigh_wire::encode(self);
+        if now == saved {
+            // mutant plain-change-lost: if now.len() == saved.len() {
+            return false;
+        }
+        redo.var(field);
+        redo.raw(&now);
+        true
+    }
+    fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        *self = T::decode(redo)?;
+        Ok(())
+    }
+    fn snapshot(&self, out: &mut Out) {
+        self.encode(out);
+    }
+    fn restore(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        T::decode(r)
+    }
+    fn node(b: &mut Builder) -> NodeId {
+        <T as Wire>::node(b)
+    }
+}
+
+#[cfg(test)]
+mod tests;

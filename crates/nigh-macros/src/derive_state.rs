@@ -1,0 +1,85 @@
+//! `#[derive(State)]`: every operation on a state is that operation on each of its fields.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Error, Field, Fields, Result};
+
+use crate::items::docs;
+
+pub(crate) fn derive(input: TokenStream) -> TokenStream {
+    syn::parse2(input).and_then(|input| expand(&input)).unwrap_or_else(Error::into_compile_error)
+}
+
+/// The named fields, or what to write instead.
+fn fields(input: &DeriveInput) -> Result<Vec<&Field>> {
+    let at = |token: &dyn ToTokens| Error::new_spanned(token, "entity state is a struct with named fields");
+    match &input.data {
+        Data::Struct(data) => match &data.fields {
+            Fields::Named(named) => Ok(named.named.iter().collect()),
+            _ => Err(at(&input.ident)),
+        },
+        Data::Enum(data) => Err(at(&data.enum_token)),
+        Data::Union(data) => Err(at(&data.union_token)),
+    }
+}
+
+fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let fields = fields(input)?;
+    let me = &input.ident;
+    let mut generics = input.generics.clone();
+    for param in generics.type_params_mut() {
+        param.bounds.push(syn::parse_quote!(::nigh::Wire));
+    }
+    let (ig, tg, wh) = generics.split_for_impl();
+    let names: Vec<_> = fields.iter().map(|f| f.ident.as_ref()).collect();
+    let saved: Vec<_> = (0..fields.len()).map(|i| format_ident!("saved{i}")).collect();
+    let index: Vec<_> = (0..fields.len() as u64).collect();
+    let parts: Vec<_> = fields
+        .iter()
+        .map(|f| {
+            let ty = &f.ty;
+            quote_spanned!(ty.span()=> <#ty as ::nigh::Part>)
+        })
+        .collect();
+    let wire_names = fields.iter().map(|f| f.ident.as_ref().map(|n| n.unraw().to_string()));
+    let docs = fields.iter().map(|f| docs(&f.attrs));
+    let decoded = |ty: TokenStream| quote!(::core::result::Result<#ty, ::nigh::__wire::DecodeError>);
+    let (nothing, whole) = (decoded(quote!(())), decoded(quote!(Self)));
+    Ok(quote! {
+        #[automatically_derived]
+        #[allow(unused_variables, unused_mut, clippy::all)]
+        impl #ig ::nigh::State for #me #tg #wh {
+            type Saved = (#(#parts::Saved,)*);
+            fn begin(&mut self) -> Self::Saved { (#(#parts::begin(&mut self.#names),)*) }
+            fn undo(&mut self, saved: Self::Saved) {
+                let (#(#saved,)*) = saved;
+                #(#parts::release(&mut self.#names, &#saved);)*
+                #(#parts::undo(&mut self.#names, #saved);)*
+            }
+            fn commit(&mut self, saved: Self::Saved, redo: &mut ::nigh::__private::Out) -> bool {
+                let (#(#saved,)*) = saved;
+                let mut changed = false;
+                #(changed |= #parts::commit(&mut self.#names, #saved, #index, redo);)*
+                changed
+            }
+            fn apply(&mut self, redo: &mut ::nigh::__private::Reader<'_>) -> #nothing {
+                while redo.left() > 0 {
+                    match redo.var()? {
+                        #(#index => #parts::apply(&mut self.#names, redo)?,)*
+                        _ => return ::core::result::Result::Err(::nigh::__wire::DecodeError::Variant),
+                    }
+                }
+                ::core::result::Result::Ok(())
+            }
+            fn snapshot(&self, out: &mut ::nigh::__private::Out) { #(#parts::snapshot(&self.#names, out);)* }
+            fn restore(r: &mut ::nigh::__private::Reader<'_>) -> #whole {
+                ::core::result::Result::Ok(Self { #(#names: #parts::restore(r)?),* })
+            }
+            fn schema() -> ::nigh::__private::Schema {
+                ::nigh::__private::state_schema(&[#((#wire_names, #parts::node, #docs)),*])
+            }
+        }
+    })
+}
