@@ -1,7 +1,9 @@
 //! Calls: what one process asks of another, what is answered, and what either side may conclude.
 //!
 //! - [`request`] is what travels. Start here.
+//! - [`callee`] is what an owner answers before anything runs.
 
+pub mod callee;
 pub mod request;
 
 use std::time::Duration;
