@@ -5,7 +5,11 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use nigh_proto::shards::record::Blob;
-use nigh_proto::shards::{Position, Shard, ShardId, TableKey, TableRow};
+use nigh_proto::shards::row::{TableKey, TableRow};
+use nigh_proto::shards::shard::Shard;
+use nigh_proto::shards::{Position, ShardId};
+
+use nigh_wire::Time;
 
 use crate::shards::host::Host;
 use crate::shards::memory::Memory;
@@ -42,9 +46,12 @@ pub(crate) fn recover(
     for (id, head) in ids.into_iter().zip(heads) {
         let tail = tails.remove(&id).unwrap_or_default();
         let first = tail.first().map_or(head.next, |blob| blob.first);
-        let mut machine = Shard::open(id, head.epoch, table_rows(rows.as_ref(), id)?, first);
+        let rows = table_rows(rows.as_ref(), id)?;
+        // The time row holds the log time of what was cut (R16).
+        let mut machine = Shard::open(id, head.epoch, rows, Time::EPOCH, first)
+            .map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
         for blob in &tail {
-            machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e}", id.0)))?;
+            machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
             for (record, place) in blob.records.iter().zip(blob.first.0..) {
                 memory.replay(id, Position(place), record)?;
             }

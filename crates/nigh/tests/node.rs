@@ -214,7 +214,8 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
         if round > 0 {
             // The key of the round before: remembered over the restart, with its answer.
             let before = round - 1;
-            let again = nigh.call(Wallet::at("ada").hold(format!("h{before}"), 10)).once(format!("k{before}")).await;
+            let again =
+                nigh.call(Wallet::at("ada").hold(format!("h{before}"), 10)).once(format!("k{before}")).await;
             assert_eq!(again, Ok(before * 40 + 40));
         }
         let keys = nigh.keys::<Wallet>(None, 1000).await.expect("listed");

@@ -2,7 +2,9 @@
 //!
 //! - [`request`] is what travels. Start here.
 //! - [`caller`] numbers, sends and settles.
+//! - [`callee`] is what an owner answers before anything runs.
 
+pub mod callee;
 pub mod caller;
 pub mod request;
 

@@ -1,7 +1,7 @@
 //! What travels on a link, and its bytes: a length of four bytes, little endian, and an encoded [`Frame`].
 
 use bytes::{BufMut, BytesMut};
-use nigh_wire::{Bytes, CallerId, Reader, Time, Wire, WireHash};
+use nigh_wire::{Bytes, CallId, CallerId, Reader, Time, Wire, WireHash};
 
 use super::CLOCK_SKEW_MAX;
 use super::error::{Differs, LinkError, Misbehaviour, shown};
@@ -36,8 +36,8 @@ pub enum Frame {
     Ping(u64),
     /// Answers a ping.
     Pong(u64),
-    /// This caller has gone and knows everything it asked for.
-    Bye(CallerId),
+    /// A caller has gone, this was its last id, and it knows everything it asked for.
+    Bye(CallId),
     /// One copy of something asked. Slots of one direction rise.
     Ask {
         /// Names the copy in what is said of it.

@@ -1,16 +1,22 @@
 //! What the log of a shard holds: all that survives of a call, in one record (R4).
 //!
-//! These bytes are stored: a change here is a change of the store's format version.
+//! These bytes are stored: a change here is a change of the store's format version. A [`Blob`] is written by
+//! [`BlobOut`], record by record as they happen, and read by [`Blob::from_bytes`]; nothing here checks sums,
+//! epochs or places, which is the store's work and the shard's.
 
 use std::sync::Arc;
 
-use nigh_wire::{Bytes, CallId, Cause, Fingerprint, Keyed, Time, Wire};
+use nigh_wire::{Bytes, CallId, Cause, DecodeError, Fingerprint, Keyed, Out, Reader, Time, Wire};
 
 use crate::calls::request::Order;
 use crate::shards::Position;
 
 /// All records of a shard since the last append: appended whole or not at all (R8).
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+///
+/// Not `Wire`: a derived reader charges 400 bytes of memory for each record against 8 times its bytes, so a
+/// blob of a thousand small records would be written and then refused. [`Blob::from_bytes`] has one budget
+/// for each record.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
     /// Log time (R16): never below that of the blob before.
     pub time: Time,
@@ -20,6 +26,71 @@ pub struct Blob {
     pub records: Vec<Record>,
 }
 
+impl Blob {
+    /// Its stored bytes.
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BlobOut::default();
+        for record in &self.records {
+            out.push(record);
+        }
+        out.take(self.time, self.first)
+    }
+
+    /// Reads stored bytes; `Bytes` inside are slices of them.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no blob.
+    pub fn from_bytes(bytes: &Bytes) -> Result<Blob, DecodeError> {
+        let mut head = Reader::shared(bytes);
+        let (time, first) = (Time::decode(&mut head)?, Position::decode(&mut head)?);
+        let count = head.var()?;
+        let mut rest = bytes.slice(bytes.len() - head.left()..);
+        // The count is not believed: each record has at least a byte, and room grows as they are read.
+        let mut records = Vec::with_capacity(usize::try_from(count).unwrap_or(usize::MAX).min(1024));
+        for _ in 0..count {
+            let mut reader = Reader::shared(&rest);
+            records.push(Record::decode(&mut reader)?);
+            let read = rest.len() - reader.left();
+            rest = rest.slice(read..);
+        }
+        if rest.is_empty() { Ok(Blob { time, first, records }) } else { Err(DecodeError::Rest) }
+    }
+}
+
+/// A blob being written: records are encoded as they happen, the head when the blob is taken.
+#[derive(Debug, Default)]
+pub struct BlobOut {
+    records: Out,
+    count: u64,
+}
+
+impl BlobOut {
+    /// Appends a record.
+    pub fn push(&mut self, record: &Record) {
+        record.encode(&mut self.records);
+        self.count += 1;
+    }
+    /// Records since the last blob was taken.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+    /// Their bytes.
+    pub fn size(&self) -> usize {
+        self.records.len()
+    }
+    /// The blob's bytes; starts the next one.
+    pub fn take(&mut self, time: Time, first: Position) -> Bytes {
+        // A head is three numbers of at most 10 bytes.
+        let mut out = Out::with_capacity(30 + self.records.len());
+        time.encode(&mut out);
+        first.encode(&mut out);
+        out.var(std::mem::take(&mut self.count));
+        out.raw(&self.records.take());
+        out.into_bytes()
+    }
+}
+
 /// One thing that happened.
 #[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub enum Record {
@@ -27,6 +98,8 @@ pub enum Record {
     Ran(Ran),
     /// An id, and perhaps its idempotency key, will never run (R12), or was given up (R4).
     Tombstone(Tombstone),
+    /// Another try of a keyed call was answered from its key's record (R12).
+    Again(Again),
     /// Its caller has gone and knows everything it asked for (`bye`).
     Bye(CallId),
     /// Nothing but the blob's time: makes it durable before records are swept under it (R16).
@@ -38,6 +111,8 @@ pub enum Record {
 pub struct Ran {
     /// R1; `None` for a method that commutes, of which no record is kept.
     pub id: Option<CallId>,
+    /// Log time when it ran, which is what `tx.now()` said: from here on its key is remembered (R12).
+    pub time: Time,
     /// R3.
     pub fingerprint: Fingerprint,
     /// Wire name of the entity.
@@ -73,11 +148,27 @@ pub enum RanOutcome {
     Err(Bytes),
 }
 
+/// An id that was told what another id of the same idempotency key had done.
+///
+/// The key is forgotten before this id can be: without a record of its own it could run then, or be told not
+/// done, after it was told done.
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// R1.
+    pub id: CallId,
+    /// R3.
+    pub fingerprint: Fingerprint,
+    /// As the id that ran was told.
+    pub outcome: RanOutcome,
+}
+
 /// An id that will never run.
 #[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     /// R1.
     pub id: CallId,
+    /// Log time of the decision: from here on its key is dead (R12).
+    pub time: Time,
     /// Wire name of the entity.
     pub entity: Arc<str>,
     /// Encoded key of the entity.
@@ -88,6 +179,6 @@ pub struct Tombstone {
     pub fingerprint: Fingerprint,
     /// Of a keyed call: the key is dead too (R12).
     pub keyed: Option<Keyed>,
-    /// `Fenced`, `Panicked` or `Stuck`.
+    /// What its callers are told: `Fenced`, `Panicked`, `Stuck`, or why it could not be run.
     pub cause: Cause,
 }

@@ -269,7 +269,7 @@ impl<'a> Connection<'a> {
                         .with_link(|machine, now, _| machine.handle_refusal(now, to, slot, refusal));
                 }
                 Frame::Cancel { slot } => self.server.cancel(slot),
-                Frame::Bye(caller) => self.server.bye(caller, &mut work),
+                Frame::Bye(last) => self.server.bye(last, &mut work),
                 // The machine keeps these to itself.
                 Frame::Hello(_) | Frame::Ping(_) | Frame::Pong(_) => {}
             }

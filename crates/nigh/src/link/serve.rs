@@ -7,7 +7,7 @@ use nigh_proto::calls::request::{Answer, Refusal, Request};
 use nigh_proto::link::error::LinkError;
 use nigh_proto::link::frame::Frame;
 use nigh_proto::link::serving::Serving;
-use nigh_wire::{CallId, CallerId, Cause, Value};
+use nigh_wire::{CallId, Cause, Value};
 use tokio::task::JoinSet;
 
 use crate::calls::asked;
@@ -101,9 +101,9 @@ impl Server {
     }
 
     /// A caller has gone and knows all it asked for.
-    pub(crate) fn bye(&self, caller: CallerId, work: &mut Vec<Work>) {
+    pub(crate) fn bye(&self, last: CallId, work: &mut Vec<Work>) {
         let due = self.local.clock.now();
-        work.push(Work { what: Of::Bye(caller), due, reply: ReplyTo::Nobody });
+        work.push(Work { what: Of::Bye(last), due, reply: ReplyTo::Nobody });
     }
 
     pub(crate) fn submit(&self, work: Vec<Work>) {

@@ -11,11 +11,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use nigh_proto::Instant;
+use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
 use nigh_proto::placement::shard_of;
+use nigh_proto::shards::ShardId;
 use nigh_proto::shards::record::RanOutcome;
-use nigh_proto::shards::{Admission, Arrival, Finished, Permit, Release, Shard, ShardId, Stuck};
-use nigh_wire::{Bytes, CallerId, Cause, Class, Fingerprint, Ticket, Time, Value};
+use nigh_proto::shards::shard::{Admission, Finished, Permit, Release, Shard, Stuck};
+use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Ticket, Time, Value};
 use tokio::runtime::Handle;
 
 use crate::calls::Calls;
@@ -58,8 +60,8 @@ pub(crate) enum Asked {
         after: Option<Bytes>,
         limit: u32,
     },
-    /// A caller has gone and knows all it asked for.
-    Bye(CallerId),
+    /// A caller has gone, this was its last id, and it knows all it asked for.
+    Bye(CallId),
 }
 
 /// The owner of this process's shards.
@@ -277,10 +279,10 @@ impl Owner {
             Asked::View { method, key, args } => self.view(method, key, args, reply),
             Asked::Settle(ticket) => self.settle(&ticket, reply),
             Asked::List { entity, after, limit } => self.list(&entity, after.as_ref(), limit as usize, reply),
-            Asked::Bye(caller) => {
+            Asked::Bye(last) => {
                 let mut core = self.core();
                 for shard in 0..core.shards.len() {
-                    core.shards[shard].bye(caller);
+                    core.shards[shard].bye(last);
                     core.mark(ShardId(shard as u32));
                 }
                 vec![]
@@ -336,7 +338,7 @@ impl Owner {
             Ok(cell) => cell,
             Err(error) => fatal(&error),
         };
-        let now = core.shards[at].log_time(self.clock.wall());
+        let now = permit.time();
         let mut tx = TxCore { key, now, seed: entropy() as u64, drawn: 0, deleted: false };
         core.running = Some(Running {
             since: self.clock.now(),
@@ -406,8 +408,10 @@ impl Owner {
         let shard = shard_of(&method.entity, &key, self.shards);
         let mut core = self.core();
         let commutes = method.class == Class::Commutes;
-        core.shards[shard.0 as usize].settle(self.clock.wall(), ticket, commutes, reply);
-        core.releases(shard)
+        match core.shards[shard.0 as usize].settle(self.clock.wall(), ticket, commutes, reply) {
+            Ok(()) => core.releases(shard),
+            Err((to, refusal)) => vec![Delivery { to, what: What::Refusal(refusal) }],
+        }
     }
 
     fn list(&self, entity: &str, after: Option<&Bytes>, limit: usize, reply: ReplyTo) -> Vec<Delivery> {
@@ -441,7 +445,9 @@ impl Core {
     /// Remembers that a shard may have something to append.
     pub(crate) fn mark(&mut self, shard: ShardId) {
         let at = shard.0 as usize;
-        if self.shards[at].has_pending() && !std::mem::replace(&mut self.marked[at], true) {
+        if self.shards[at].next() > self.shards[at].durable()
+            && !std::mem::replace(&mut self.marked[at], true)
+        {
             self.appendable.push(shard);
         }
     }

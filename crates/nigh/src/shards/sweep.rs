@@ -65,7 +65,7 @@ pub(crate) fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) ->
         let mut waiting = Vec::new();
         for (shard, since) in left {
             while !collect(owner, shard, since, &mut writes) {
-                if writes.len() < ROWS_PER_WRITE_MAX {
+                if writes.len() + 1 < ROWS_PER_WRITE_MAX {
                     waiting.push((shard, since)); // Not durable yet.
                     break;
                 }
@@ -90,18 +90,28 @@ fn collect(owner: &Owner, shard: ShardId, since: Position, writes: &mut Vec<RowW
     let mut core = owner.core();
     let machine = &mut core.shards[shard.0 as usize];
     let durable = machine.durable();
-    for dirty in machine.dirty_rows(ROWS_PER_WRITE_MAX - writes.len()) {
-        let value = dirty.row.as_ref().map(nigh_wire::encode);
-        writes.push(RowWrite { shard, key: table_key(&dirty.key), position: dirty.position, value });
+    // Log time comes along as a row of its own, uncounted.
+    let room = (ROWS_PER_WRITE_MAX - writes.len()).saturating_sub(1);
+    let rows = if room > 0 { machine.dirty_rows(room) } else { vec![] };
+    for (key, row) in rows {
+        // What was swept changed between two records: the one before is durable.
+        let last = Position(durable.0.saturating_sub(1));
+        let position = row.as_ref().map_or(last, |row| row.position.min(last));
+        writes.push(RowWrite {
+            shard,
+            key: table_key(&key),
+            position,
+            value: row.as_ref().map(nigh_wire::encode),
+        });
     }
-    let tables_clean = !machine.is_dirty(since);
+    let tables_clean = machine.rows_through() >= since;
     let room = ROWS_PER_WRITE_MAX - writes.len();
     writes.extend(core.memory.sweep(shard, since, durable, room));
     tables_clean && !core.memory.is_dirty(shard, since)
 }
 
 /// Key of a table's row in the state file.
-fn table_key(key: &nigh_proto::shards::TableKey) -> Bytes {
+fn table_key(key: &nigh_proto::shards::row::TableKey) -> Bytes {
     let mut out = nigh_wire::Out::with_capacity(64);
     out.byte(TABLE_ROW);
     nigh_wire::Wire::encode(key, &mut out);

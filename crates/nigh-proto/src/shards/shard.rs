@@ -1,0 +1,623 @@
+//! The owner of one shard: runs each id once, answers when that is durable, and remembers it.
+//!
+//! The path of a call: [`Shard::admit`] decides (`calls/callee.rs`) and gives a [`Permit`]; the driver runs the
+//! method; [`Shard::finish`] folds one record of all that happened into the tables and the next blob; the
+//! driver takes it with [`Shard::poll_append`], and says so when it is durable; [`Shard::poll_release`] lets
+//! the answers go. [`Shard::settle`] and [`Shard::view`] join the same queue of answers. After a failure the
+//! whole of it is dropped ([`Shard::fail`]) and built again from rows and log ([`Shard::open`],
+//! [`Shard::replay`]).
+//!
+//! One method at a time: while a permit is out, nothing may be admitted or settled. Nothing here reads a clock,
+//! does I/O, runs a method or knows what an entity is.
+
+use nigh_wire::{Bytes, CallId, Cause, Ticket, Time};
+
+use super::gate::Gates;
+use super::record::{Again, Blob, BlobOut, Ran, RanOutcome, Record, Tombstone};
+use super::row::{TableEntry, TableKey, TableRow, Verdict};
+use super::tables::{Tables, owned};
+use super::{Counters, Epoch, Position, Rows, ShardId};
+use crate::calls::callee::{Arrival, Decision, decide, verdict};
+use crate::calls::request::{Answer, Known, Order, Refusal, Version};
+
+mod limits;
+mod permit;
+
+pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
+pub use permit::{Finished, Permit, Stuck};
+
+/// What became of a copy at the door.
+#[derive(Debug)]
+#[must_use = "the reply is in it"]
+pub enum Admission<R> {
+    /// Run it, then `finish`, `give_up` or `abandon`.
+    Run(Permit<R>),
+    /// Its answer will come out of [`Shard::poll_release`].
+    Queued,
+    /// R11: this copy only. Leaves at once, in the order of refusals on its link (R2).
+    Refused(R, Refusal),
+}
+
+/// What may leave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Release<R> {
+    /// An answer.
+    Answer(R, Answer),
+    /// A view that was read at this version.
+    View(R, Version),
+}
+
+/// Records to be made durable, on condition of epoch and first place (R8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Append {
+    /// Of which log.
+    pub shard: ShardId,
+    /// The log must still be of this owner.
+    pub epoch: Epoch,
+    /// The log must end here.
+    pub first: Position,
+    /// Then it ends here.
+    pub next: Position,
+    /// A [`Blob`].
+    pub blob: Bytes,
+}
+
+/// Rows and log do not fit together. Nothing may be served from them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Corrupt {
+    /// The next blob does not begin where the last one ended.
+    Gap {
+        /// Where it ended.
+        expected: Position,
+        /// Where the next one begins.
+        found: Position,
+    },
+    /// Log time falls from one blob to the next.
+    TimeFalls {
+        /// Place of the later blob.
+        at: Position,
+    },
+    /// A row of the state file is of another table than its key says.
+    Row(TableKey),
+}
+
+#[derive(Debug)]
+struct InFlight {
+    next: Position,
+    time: Time,
+    /// Views read before it was begun: its success is a yes for them (R7).
+    read: u64,
+    size: usize,
+}
+
+#[derive(Debug)]
+struct Staged {
+    /// When the log is durable up to here, the rows show nothing that is not.
+    gate: Position,
+    /// Place of the first change they hold.
+    since: Option<Position>,
+    rows: Rows,
+}
+
+/// The owner of one shard. `R` is the driver's: whom an answer is for.
+#[derive(Debug)]
+pub struct Shard<R> {
+    id: ShardId,
+    epoch: Epoch,
+    tables: Tables,
+    gates: Gates<R>,
+    /// R16: never falls. That of memory, of the last blob begun, of the last durable one.
+    log_time: Time,
+    begun_time: Time,
+    durable_time: Time,
+    next: Position,
+    durable: Position,
+    pending: BlobOut,
+    in_flight: Option<InFlight>,
+    /// The permit that is out.
+    running: Option<u64>,
+    permits: u64,
+    staged: Option<Staged>,
+    /// Log time as the state file has it.
+    stored_time: Time,
+    size_max: usize,
+    /// Somebody else owns it by now: nothing leaves any more.
+    lost: bool,
+    /// Mutations, for the invariants that are dear to check.
+    steps: u64,
+}
+
+impl<R> Shard<R> {
+    /// A shard taken up under a new epoch (R8), from the rows of its state file. The tail of its log, from
+    /// `next` on, is to be replayed before anything is served. `log_time` is that of the log before `next`.
+    ///
+    /// # Errors
+    ///
+    /// A row is of another table than its key says.
+    pub fn open(
+        id: ShardId,
+        epoch: Epoch,
+        rows: impl IntoIterator<Item = (TableKey, TableRow)>,
+        log_time: Time,
+        next: Position,
+    ) -> Result<Self, Corrupt> {
+        let (tables, stored_time) = Tables::open(rows).map_err(|row| Corrupt::Row(row.0))?;
+        let mut shard = Shard {
+            id,
+            epoch,
+            tables,
+            gates: Gates::new(),
+            log_time: log_time.max(stored_time),
+            begun_time: log_time,
+            durable_time: log_time.max(stored_time),
+            next,
+            durable: next,
+            pending: BlobOut::default(),
+            in_flight: None,
+            running: None,
+            permits: 0,
+            staged: None,
+            stored_time,
+            size_max: TABLES_SIZE_MAX,
+            lost: false,
+            steps: 0,
+        };
+        shard.assert_invariants();
+        Ok(shard)
+    }
+
+    /// Folds the next blob of the log's tail into the tables.
+    ///
+    /// # Errors
+    ///
+    /// It is not the next one.
+    pub fn replay(&mut self, blob: &Blob) -> Result<(), Corrupt> {
+        assert!(self.durable == self.next && self.permits == 0, "a shard is replayed before it serves");
+        if blob.first != self.next {
+            return Err(Corrupt::Gap { expected: self.next, found: blob.first });
+        }
+        if blob.time < self.begun_time {
+            return Err(Corrupt::TimeFalls { at: blob.first });
+        }
+        for record in &blob.records {
+            self.tables.apply(self.next, owned(record));
+            self.next.0 += 1;
+        }
+        self.durable = self.next;
+        self.begun_time = blob.time;
+        // R16: rows may be newer than this blob, and so may the time they hold.
+        self.log_time = self.log_time.max(blob.time);
+        self.durable_time = self.log_time;
+        self.assert_invariants();
+        Ok(())
+    }
+
+    /// Decides about one copy of a call.
+    pub fn admit(&mut self, clock: Time, mut arrival: Arrival, reply: R) -> Admission<R> {
+        assert!(self.running.is_none(), "one method at a time");
+        let time = self.advance(clock);
+        normalise(&mut arrival);
+        let (id, fingerprint) = (arrival.id, arrival.fingerprint);
+        match decide(&self.tables, time, &arrival) {
+            Decision::Run => {
+                if let Some(retry_after) = self.overloaded(&arrival) {
+                    return Admission::Refused(reply, Refusal::Overloaded { retry_after });
+                }
+                self.permits += 1;
+                self.running = Some(self.permits);
+                let (permit, epoch) = (self.permits, self.epoch);
+                return Admission::Run(Permit { arrival, time, reply, permit, epoch });
+            }
+            Decision::Again(outcome) if self.tables.size() < SETTLE_SIZE_MAX => {
+                let key = (arrival.entity, arrival.key, arrival.method);
+                self.again(id, fingerprint, key, outcome, reply);
+            }
+            decision => {
+                if let Err((reply, refusal)) = self.tell(decision, reply) {
+                    return Admission::Refused(reply, refusal);
+                }
+            }
+        }
+        self.assert_invariants();
+        Admission::Queued
+    }
+
+    /// A method ran: its record joins the next blob, its answer waits for it (R4, R5, R6).
+    pub fn finish(&mut self, permit: Permit<R>, ran: Finished) {
+        if !self.end(&permit) {
+            return self.late(permit);
+        }
+        let Permit { arrival, time, reply, .. } = permit;
+        let Arrival { id, entity, key, method, fingerprint, order, keyed, commutes } = arrival;
+        let Finished { outcome, redo, deleted, seed } = ran;
+        #[rustfmt::skip]
+        let id = (!commutes).then_some(id); // mutant record-leaves-commit: let id = None;
+        // R4: one record of change, id, fingerprint, answer and floor, for an error as well.
+        let (staged, timers) = (Vec::new(), Vec::new());
+        let verdict = Verdict::from(outcome.clone());
+        let failed = matches!(outcome, RanOutcome::Err(_));
+        #[rustfmt::skip]
+        let record = Ran {
+            id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers,
+        };
+        self.record(Record::Ran(record));
+        // R5, R6: durable first, errors too. Nothing of this memory is seen outside before it is in the log.
+        #[rustfmt::skip]
+        let done_gate = self.next; // mutant answer-before-sync: let done_gate = self.durable;
+        #[rustfmt::skip]
+        let failed_gate = self.next; // mutant err-before-sync: let failed_gate = self.durable;
+        let gate = if failed { failed_gate } else { done_gate };
+        self.gates.answer(gate, reply, verdict.answer(self.version_now()));
+        self.assert_invariants();
+    }
+
+    /// A method panicked: a tombstone, so that no copy of it runs (R4).
+    pub fn give_up(&mut self, permit: Permit<R>, cause: Cause) {
+        if !self.end(&permit) {
+            return self.late(permit);
+        }
+        let Permit { arrival, time, reply, .. } = permit;
+        self.fence(arrival, time, cause.clone());
+        self.gates.answer(self.next, reply, Answer::NotDone(cause));
+        self.assert_invariants();
+    }
+
+    /// The method cannot be run at all, say for bad arguments. Its caller is told not done, for good, so no
+    /// other copy may run either, on an owner that understands it: the same as giving it up.
+    pub fn abandon(&mut self, permit: Permit<R>, cause: Cause) {
+        self.give_up(permit, cause);
+    }
+
+    /// The method of `stuck` does not come back, and holds its permit: a tombstone, so that no copy of it runs.
+    /// If it comes back after all its permit only yields `cause`, and its driver undoes what it did.
+    pub fn give_up_stuck(&mut self, stuck: &Stuck, cause: Cause) {
+        if stuck.epoch == self.epoch && self.running == Some(stuck.permit) {
+            self.running = None;
+            self.fence(stuck.arrival.clone(), stuck.time, cause);
+            self.assert_invariants();
+        }
+    }
+
+    /// Memory was just read for a view: it leaves when all it read is durable (R6), and when the shard is
+    /// known to have been ours after the read (R7).
+    pub fn view(&mut self, reply: R) {
+        #[rustfmt::skip]
+        let gate = self.next; // mutant view-before-sync: let gate = self.durable;
+        self.gates.view(gate, reply, self.version_now());
+        self.assert_invariants();
+    }
+
+    /// R12: what became of a call in doubt; if nothing did, nothing ever will.
+    ///
+    /// # Errors
+    ///
+    /// R11: this copy is refused: ask again.
+    pub fn settle(
+        &mut self,
+        clock: Time,
+        ticket: &Ticket,
+        commutes: bool,
+        reply: R,
+    ) -> Result<(), (R, Refusal)> {
+        assert!(self.running.is_none(), "one method at a time");
+        let time = self.advance(clock);
+        let decision = verdict(&self.tables, time, ticket, commutes);
+        if matches!(decision, Decision::Run | Decision::Again(_)) && self.tables.size() >= SETTLE_SIZE_MAX {
+            return Err((reply, Refusal::Overloaded { retry_after: limits::RETRY_TABLES }));
+        }
+        match decision {
+            Decision::Run | Decision::Again(_) => {
+                let key = ticket.key.clone().expect("without a key there is no record to look for");
+                let key = (ticket.of.as_str().into(), key, ticket.method.as_str().into());
+                if let Decision::Again(outcome) = decision {
+                    self.again(ticket.id, ticket.fingerprint, key, outcome, reply);
+                } else {
+                    self.fence_ticket(time, ticket, key);
+                    self.gates.answer(self.next, reply, Answer::NotDone(Cause::Fenced));
+                }
+            }
+            decision => self.tell(decision, reply)?,
+        }
+        self.assert_invariants();
+        Ok(())
+    }
+
+    /// A caller has gone, `last` is its last id, and it knows all it wants to know (R14).
+    pub fn bye(&mut self, last: CallId) {
+        // Where nothing is remembered there is nothing to free.
+        if self.tables.remembers(last.caller) {
+            self.record(Record::Bye(last));
+            self.assert_invariants();
+        }
+    }
+
+    /// The next blob to append: one at a time (R8), of all records since the last.
+    pub fn poll_append(&mut self, clock: Time) -> Option<Append> {
+        if self.in_flight.is_some() || self.pending.count() == 0 || self.lost {
+            return None;
+        }
+        let time = self.advance(clock);
+        let first = Position(self.next.0 - self.pending.count());
+        let size = self.pending.size();
+        let blob = self.pending.take(time, first);
+        self.begun_time = time;
+        self.in_flight = Some(InFlight { next: self.next, time, read: self.gates.read(), size });
+        self.assert_invariants();
+        Some(Append { shard: self.id, epoch: self.epoch, first, next: self.next, blob })
+    }
+
+    /// The append under way is durable. It was conditional on our epoch, so the shard was ours meanwhile.
+    pub fn handle_appended(&mut self) {
+        let done = self.in_flight.take().expect("an append is under way");
+        self.durable = done.next;
+        self.durable_time = done.time;
+        self.gates.confirm(done.read);
+        self.assert_invariants();
+    }
+
+    /// An append failed, was fenced, or nobody knows (R9), or the shard is another's: its memory is dropped
+    /// whole. All who wait, and the holder of a permit, are to be told `AskAgain`.
+    pub fn fail(self) -> Vec<R> {
+        self.gates.into_replies()
+    }
+
+    /// True if it is to be asked now whether the epoch is still ours (R7).
+    pub fn poll_confirm(&mut self) -> bool {
+        !self.lost && self.gates.poll_confirm()
+    }
+
+    /// The answer. If it is no, nothing is released any more, and the driver lets it [`fail`](Self::fail).
+    pub fn handle_confirmed(&mut self, still_mine: bool) {
+        self.lost |= !still_mine;
+        if still_mine {
+            self.gates.handle_confirmed();
+        }
+        self.assert_invariants();
+    }
+
+    /// The next answer that may leave.
+    pub fn poll_release(&mut self) -> Option<Release<R>> {
+        if self.lost { None } else { self.gates.poll_release(self.durable) }
+    }
+
+    /// Up to `rows_max` rows (and log time) that changed, to be written to the state file. Each is as it was
+    /// at some durable moment. Empty: nothing changed, or what did is not durable yet.
+    pub fn dirty_rows(&mut self, rows_max: usize) -> Rows {
+        if self.staged.is_none() {
+            let since = self.tables.changed_since();
+            let rows = self.tables.take_changed(rows_max);
+            self.staged = Some(Staged { gate: self.next, since, rows });
+        }
+        let Some(Staged { mut rows, .. }) = self.staged.take_if(|staged| staged.gate <= self.durable) else {
+            return Rows::new();
+        };
+        // R16: what the log is cut of it must not forget its time, or what was swept could run.
+        if !rows.is_empty() && self.stored_time < self.durable_time {
+            self.stored_time = self.durable_time;
+            let (position, entry) = (self.durable, TableEntry::Time(self.durable_time));
+            rows.push((TableKey::Time, Some(TableRow { position, entry })));
+        }
+        self.assert_invariants();
+        rows
+    }
+
+    /// Once all rows given out so far are durable, the log is not needed below this place for the tables.
+    pub fn rows_through(&self) -> Position {
+        let staged = self.staged.as_ref().and_then(|staged| staged.since);
+        let since = staged.into_iter().chain(self.tables.changed_since()).min();
+        since.map_or(self.durable, |since| since.min(self.durable))
+    }
+
+    /// Drops some of what is too old (R16). To be called every few seconds.
+    pub fn sweep(&mut self, clock: Time) {
+        // Under a time that is durable, so that what is dropped stays refused whatever clock comes next.
+        #[rustfmt::skip]
+        let time = self.durable_time; // mutant sweep-unlogged: let time = self.advance(clock);
+        self.tables.sweep(time, self.next);
+        let now = self.log_time.max(clock);
+        let due = self.tables.expires_min().saturating_add(limits::SWEEP_SLACK) < now;
+        if due && self.running.is_none() {
+            self.advance(clock);
+            self.timed_gate();
+        }
+        self.assert_invariants();
+    }
+
+    /// The memory that is read now (R22).
+    pub fn version_now(&self) -> Version {
+        Version { epoch: self.epoch, position: self.next }
+    }
+    /// Whose log this is.
+    pub fn id(&self) -> ShardId {
+        self.id
+    }
+    /// Under which it was taken up.
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+    /// Place of the next record.
+    pub fn next(&self) -> Position {
+        self.next
+    }
+    /// The log is durable up to here.
+    pub fn durable(&self) -> Position {
+        self.durable
+    }
+    /// R16: the highest time that was decided by.
+    pub fn log_time(&self) -> Time {
+        self.log_time
+    }
+    /// True while a permit is out.
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+    /// How much it holds.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        self.tables.count(&mut counters);
+        counters.waiting = self.gates.waiting();
+        counters.pending_size = self.pending_size();
+        counters
+    }
+    /// Bytes that its tables may take before calls are refused, at first [`TABLES_SIZE_MAX`]: a driver of many
+    /// shards divides what memory there is.
+    pub fn set_size_max(&mut self, bytes: usize) {
+        self.size_max = bytes.min(TABLES_SIZE_MAX);
+    }
+}
+
+impl<R> Shard<R> {
+    /// R16: log time goes on with the clock, and never back. All decisions are by it, and the next blob has it.
+    fn advance(&mut self, clock: Time) -> Time {
+        self.log_time = self.log_time.max(clock);
+        self.log_time
+    }
+
+    /// One more record of the log: in the tables at once, durable with the next append.
+    fn record(&mut self, record: Record) {
+        self.pending.push(&record);
+        self.tables.apply(self.next, record);
+        self.next.0 += 1;
+    }
+
+    /// What is told without running anything, and held back like any answer (R6).
+    fn tell(&mut self, decision: Decision, reply: R) -> Result<(), (R, Refusal)> {
+        match decision {
+            Decision::Recorded(outcome, position) => {
+                let version = Version { epoch: self.epoch, position: Position(position.0 + 1) };
+                #[rustfmt::skip]
+                let gate = self.next; // mutant duplicate-before-sync: let gate = self.durable;
+                self.gates.answer(gate, reply, outcome.answer(version));
+            }
+            Decision::Answer(answer) => {
+                #[rustfmt::skip]
+                let gate = self.next; // mutant late-before-sync: let gate = self.durable;
+                self.gates.answer(gate, reply, answer);
+            }
+            Decision::TooOld => {
+                // R13, R16: and stays too old for whoever owns the log next.
+                #[rustfmt::skip]
+                let gate = self.timed_gate(); // mutant too-old-untimed: let gate = self.next;
+                self.gates.answer(gate, reply, Answer::Forgotten);
+            }
+            Decision::Refuse(refusal) => return Err((reply, refusal)),
+            // Its record would need room, and there is none.
+            Decision::Again(_) => {
+                return Err((reply, Refusal::Overloaded { retry_after: limits::RETRY_TABLES }));
+            }
+            Decision::Run => unreachable!("what runs is not told"),
+        }
+        Ok(())
+    }
+
+    /// A place such that, when it is durable, so is the present log time.
+    fn timed_gate(&mut self) -> Position {
+        if self.pending.count() == 0 && self.begun_time < self.log_time {
+            self.record(Record::Tick);
+        }
+        self.next
+    }
+
+    /// R12: what became of an idempotency key is recorded under this id too, before its caller is told: keys
+    /// are forgotten before the last id that was told of them.
+    fn again(
+        &mut self,
+        id: CallId,
+        fingerprint: nigh_wire::Fingerprint,
+        key: permit::Of,
+        verdict: Verdict,
+        reply: R,
+    ) {
+        let (entity, key, method) = key;
+        let time = self.log_time;
+        let answer = |outcome| Record::Again(Again { id, fingerprint, outcome });
+        let record = match verdict.clone() {
+            Verdict::Done(value) => answer(RanOutcome::Ok(value)),
+            Verdict::Failed(error) => answer(RanOutcome::Err(error)),
+            Verdict::NotDone(cause) => Record::Tombstone(Tombstone {
+                id,
+                time,
+                entity,
+                key,
+                method,
+                fingerprint,
+                keyed: None,
+                cause,
+            }),
+        };
+        self.record(record);
+        self.gates.answer(self.next, reply, verdict.answer(self.version_now()));
+    }
+
+    /// A tombstone for what was admitted. Of a keyed call the key is dead, too: another try of it is the same
+    /// intent, which was told not done.
+    fn fence(&mut self, arrival: Arrival, time: Time, cause: Cause) {
+        let Arrival { id, entity, key, method, fingerprint, keyed, .. } = arrival;
+        self.record(Record::Tombstone(Tombstone {
+            id,
+            time,
+            entity,
+            key,
+            method,
+            fingerprint,
+            keyed,
+            cause,
+        }));
+    }
+
+    /// R12: a tombstone for what nothing is known of, and for its key.
+    fn fence_ticket(&mut self, time: Time, ticket: &Ticket, (entity, key, method): permit::Of) {
+        let (id, fingerprint, cause) = (ticket.id, ticket.fingerprint, Cause::Fenced);
+        #[rustfmt::skip]
+        let keyed = ticket.keyed.clone(); // mutant keyed-tombstone-id-only: let keyed = None;
+        #[rustfmt::skip]
+        self.record(Record::Tombstone(Tombstone { id, time, entity, key, method, fingerprint, keyed, cause })); // mutant settle-only-looks: drop((id, time, entity, key, method, fingerprint, keyed, cause));
+    }
+
+    /// Takes a permit back. False if it was given up meanwhile.
+    fn end(&mut self, permit: &Permit<R>) -> bool {
+        assert_eq!(permit.epoch, self.epoch, "a permit is of the memory it was given for");
+        self.running.take_if(|running| *running == permit.permit).is_some()
+    }
+
+    /// A method that was given up came back: its caller is told what everybody is told.
+    fn late(&mut self, permit: Permit<R>) {
+        let decision = decide(&self.tables, self.log_time, &permit.arrival);
+        if !matches!(decision, Decision::Recorded(..) | Decision::Answer(_) | Decision::TooOld) {
+            unreachable!("what was given up has a record, or is known, or too old");
+        }
+        let told = self.tell(decision, permit.reply);
+        assert!(told.is_ok(), "a record is told");
+        self.assert_invariants();
+    }
+
+    /// Cheap relations after every step; every row now and then, always while there are few.
+    fn assert_invariants(&mut self) {
+        let begun = self.in_flight.as_ref().map_or(self.durable, |append| append.next);
+        assert!(self.durable <= begun && begun.0 + self.pending.count() == self.next.0, "places are lost");
+        assert!(self.begun_time <= self.log_time && self.durable_time <= self.log_time, "log time falls");
+        self.gates.assert_invariants(self.next);
+        self.steps += 1;
+        if cfg!(debug_assertions) && (self.steps.is_multiple_of(1024) || self.counters().changed < 64) {
+            self.tables.assert_scanned();
+            self.gates.assert_scanned();
+        }
+    }
+}
+
+/// Makes of what a peer sent what the rules speak of.
+fn normalise(arrival: &mut Arrival) {
+    if arrival.commutes {
+        arrival.keyed = None;
+    }
+    if arrival.commutes || arrival.keyed.is_some() {
+        // Such calls neither check nor raise the mark, and carry no floor.
+        arrival.order = Order::Free;
+    }
+    if let Order::After { known, .. } = &mut arrival.order {
+        *known = std::mem::take::<Known>(known).bounded();
+    }
+}
+
+#[cfg(test)]
+mod tests;
