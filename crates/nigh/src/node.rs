@@ -9,6 +9,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nigh_proto::calls::caller::PeerFacts;
 use nigh_proto::placement::{Place, Role, SHARDS_DEFAULT};
 use nigh_wire::Catalogue;
 use tokio::net::TcpListener;
@@ -91,7 +92,6 @@ impl Node {
         };
         let owner = threads.as_ref().map(|t| t.owner.clone());
         let nigh = Nigh::new(Arc::new(Performer {
-            clock,
             catalogue: catalogue.clone(),
             routes: routes.clone(),
             calls: calls.clone(),
@@ -319,6 +319,9 @@ fn open_store(
         Handle::current(),
     );
     calls.set_owner(&owner);
+    // R17: births of this process are corrected by the log time of its own shards.
+    let log_time = owner.log_time_max();
+    calls.handle_local_time(PeerFacts { clock: clock.wall().max(log_time), log_time });
     let progress = Arc::new(Progress::default());
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::io(name.to_owned(), e))

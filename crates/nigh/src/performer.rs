@@ -20,7 +20,6 @@ use nigh_wire::{
 use tokio::sync::oneshot;
 
 use crate::calls::{Calls, PEER};
-use crate::clock::Clock;
 use crate::entity::Reply;
 use crate::perform::{Ask, Identity, Outcome, Perform, What};
 use crate::routes::{EntityMethod, Route, Routes, ServiceMethod};
@@ -31,7 +30,6 @@ use crate::shards::reply::{Heard, ReplyTo, answered};
 
 /// Performs calls for one node.
 pub(crate) struct Performer {
-    pub(crate) clock: Clock,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) routes: Arc<Routes>,
     pub(crate) calls: Arc<Calls>,

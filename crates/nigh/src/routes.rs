@@ -102,9 +102,4 @@ impl Routes {
     pub(crate) fn host(&self, entity: &str) -> Option<usize> {
         self.hosts.iter().position(|h| &**h.name() == entity).filter(|_| self.entities_here)
     }
-
-    /// True if this role owns the entities.
-    pub(crate) fn entities_here(&self) -> bool {
-        self.entities_here
-    }
 }

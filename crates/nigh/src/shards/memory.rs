@@ -185,11 +185,6 @@ impl Memory {
         self.dirty[shard.0 as usize].values().any(|first| *first < since)
     }
 
-    /// How many entities are changed and not written back.
-    pub(crate) fn dirty_len(&self) -> usize {
-        self.dirty.iter().map(BTreeMap::len).sum()
-    }
-
     /// Encoded keys of one entity type that exist, over all shards, in order.
     pub(crate) fn list(
         &self,

@@ -141,11 +141,6 @@ impl Owner {
         })
     }
 
-    /// How many shards there are.
-    pub(crate) fn shard_count(&self) -> u32 {
-        self.shards
-    }
-
     pub(crate) fn core(&self) -> MutexGuard<'_, Core> {
         self.core.lock().expect("no user code runs under this lock")
     }
