@@ -19,6 +19,8 @@ mod json;
 mod order;
 mod outcome;
 mod rules;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod ticket;
 mod time;
