@@ -4,6 +4,9 @@
 //! what a value costs in memory comes out of a budget that the input's length sets. Layout and budgets:
 //! `spec/values.md`. Never panics, never recurses by itself.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use bytes::Bytes;
@@ -44,6 +47,8 @@ pub enum DecodeError {
     OtherType,
     /// Longer than `#[wire(len <= N)]` allows.
     Len,
+    /// Entries of a map or a set out of order, where canonical bytes are asked for.
+    Order,
 }
 
 impl fmt::Display for DecodeError {
@@ -63,6 +68,7 @@ impl fmt::Display for DecodeError {
             Self::Duplicate => "a key of a map, or an element of a set, is repeated",
             Self::Invalid => "a rule of the type refuses the value",
             Self::OtherType => "the value is of another type",
+            Self::Order => "entries of a map or a set are not in the order of their keys",
             Self::Len => "longer than its type allows",
         })
     }

@@ -20,6 +20,8 @@ mod nearest;
 mod order;
 mod outcome;
 mod rules;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod ticket;
 mod time;

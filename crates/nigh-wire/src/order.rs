@@ -5,6 +5,11 @@
 //! it back. Layout: `spec/values.md`. Types whose `Ord` is not the derived one (`Reverse`) sort by their
 //! fields all the same.
 
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+
 use crate::{DecodeError, Node, NodeId, Prim, Reader, Schema};
 
 /// Shapes inside each other that are walked: 64 levels of 16 structs or tuples each.
@@ -25,7 +30,8 @@ impl Schema {
     ///
     /// # Errors
     ///
-    /// The bytes are no value of this shape.
+    /// The bytes are no value of this shape, or not its canonical ones: two encodings of one key would be
+    /// two entities. Rules that only the type knows (`check`) are not run.
     pub fn order_key(&self, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         self.order_key_of(self.root, bytes)
     }
@@ -59,8 +65,9 @@ impl Walk<'_> {
         match schema.node(id) {
             Node::Prim { prim, .. } => self.prim(*prim, len_max)?,
             Node::Option(of) => self.option(*of, len_max)?,
-            Node::Seq(of) | Node::Set(of) => self.elements(&[*of], len_max)?,
-            Node::Map(k, v) => self.elements(&[*k, *v], len_max)?,
+            Node::Seq(of) => self.elements(&[*of], len_max, false)?,
+            Node::Set(of) => self.elements(&[*of], len_max, true)?,
+            Node::Map(k, v) => self.elements(&[*k, *v], len_max, true)?,
             Node::Tuple(all) => all.iter().try_for_each(|id| self.node(*id, None))?,
             Node::Struct { fields } => fields.iter().try_for_each(|m| self.node(m.ty, None))?,
             Node::Enum { variants } => {
@@ -92,14 +99,26 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn elements(&mut self, parts: &[NodeId], len_max: Option<u64>) -> Done {
+    /// Elements, or keys with their values; if `ordered`, canonically: ascending, none twice.
+    fn elements(&mut self, parts: &[NodeId], len_max: Option<u64>, ordered: bool) -> Done {
         let size_min = usize::from(!parts.iter().all(|id| self.schema.is_empty_kind(*id)));
         let count = self.r.count_of(size_min, VISIT_COST)?;
         check_len(count, len_max)?;
         self.r.enter()?;
+        let mut last = None;
         for _ in 0..count {
             self.out.push(MORE);
-            parts.iter().try_for_each(|id| self.node(*id, None))?;
+            let start = self.out.len();
+            self.node(parts[0], None)?;
+            let end = self.out.len();
+            if let (true, Some(last)) = (ordered, last.replace(start..end)) {
+                match self.out[last].cmp(&self.out[start..end]) {
+                    Ordering::Less => {}
+                    Ordering::Equal => return Err(DecodeError::Duplicate),
+                    Ordering::Greater => return Err(DecodeError::Order),
+                }
+            }
+            parts[1..].iter().try_for_each(|id| self.node(*id, None))?;
         }
         self.out.push(NO_MORE);
         self.r.leave();
