@@ -166,9 +166,9 @@ impl Block {
                     f.debug_tuple(#shown).field(&self.key).finish()
                 }
             }
-            #[allow(dead_code)]
+            #[allow(dead_code, unreachable_pub)]
             impl #ig #me #wh { #at }
-            #[allow(dead_code, clippy::all)]
+            #[allow(dead_code, missing_docs, unreachable_pub, clippy::all)]
             impl #ig #reference #tg #wh { #(#handles)* }
         }
     }

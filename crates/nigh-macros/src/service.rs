@@ -186,7 +186,7 @@ impl Contract {
             #[doc = #docs]
             #[derive(Clone, Debug)]
             #vis struct #reference { _private: () }
-            #[allow(dead_code, clippy::all)]
+            #[allow(dead_code, missing_docs, unreachable_pub, clippy::all)]
             impl #reference {
                 /// Whichever process offers it.
                 #vis fn any() -> Self { Self { _private: () } }

@@ -1,4 +1,7 @@
 //! Durable keyed state and its methods, as `#[nigh::entity]` describes them to the runtime.
+//!
+//! [`Entity`] is the whole of what the runtime knows of a type; [`Run`] calls one method, and [`Reply`] is what
+//! it returned. Nothing here stores, undoes or catches anything.
 
 use std::borrow::Cow;
 
