@@ -32,11 +32,6 @@ pub trait Entity: State + Default {
     /// The handle of the entity with this encoded key.
     #[doc(hidden)]
     fn refer(key: Bytes) -> Self::Ref;
-    /// The handle of the entity with this key.
-    #[doc(hidden)]
-    fn refer_to(key: &Self::Key) -> Self::Ref {
-        Self::refer(nigh_wire::encode(key))
-    }
     /// True if these bytes are a key: no method may run under others, see `Tx::key`.
     #[doc(hidden)]
     fn admits(key: &[u8]) -> bool {
