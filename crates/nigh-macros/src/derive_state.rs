@@ -1,10 +1,10 @@
 //! `#[derive(State)]`: every operation on a state is that operation on each of its fields.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Field, Fields, Result};
+use syn::{Data, DeriveInput, Error, Field, Fields, Generics, Result};
 
 use crate::items::docs;
 
@@ -25,13 +25,28 @@ fn fields(input: &DeriveInput) -> Result<Vec<&Field>> {
     }
 }
 
+/// With what fields of a generic struct need: a `Map<u64, T>` asks more of `T` than a `T` does.
+fn bounded(generics: &Generics, fields: &[&Field]) -> Generics {
+    let mut bounded = generics.clone();
+    let params: Vec<_> = generics.type_params().map(|p| p.ident.to_string()).collect();
+    for ty in fields.iter().map(|f| &f.ty).filter(|ty| mentions(ty.to_token_stream(), &params)) {
+        bounded.make_where_clause().predicates.push(syn::parse_quote!(#ty: ::nigh::Part));
+    }
+    bounded
+}
+
+fn mentions(tokens: TokenStream, params: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(word) => params.contains(&word.to_string()),
+        TokenTree::Group(group) => mentions(group.stream(), params),
+        _ => false,
+    })
+}
+
 fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let fields = fields(input)?;
     let me = &input.ident;
-    let mut generics = input.generics.clone();
-    for param in generics.type_params_mut() {
-        param.bounds.push(syn::parse_quote!(::nigh::Wire));
-    }
+    let generics = bounded(&input.generics, &fields);
     let (ig, tg, wh) = generics.split_for_impl();
     let names: Vec<_> = fields.iter().map(|f| f.ident.as_ref()).collect();
     let saved: Vec<_> = (0..fields.len()).map(|i| format_ident!("saved{i}")).collect();

@@ -138,13 +138,13 @@ impl Block {
             Some(key) => quote_spanned! {key.span()=>
                 /// The one with this key, wherever it lives.
                 #vis fn at(key: impl ::nigh::IntoArg<#key>) -> #reference #tg {
-                    <Self as ::nigh::Entity>::refer_to(&::nigh::IntoArg::into_arg(key))
+                    ::nigh::__private::refer::<#me>(&::nigh::IntoArg::into_arg(key))
                 }
             },
             // Any key will do: it was said what is missing.
             None => quote!(#vis fn at<Key>(_: Key) -> #reference #tg { ::core::unreachable!() }),
         };
-        let target = quote!(::nigh::__private::entity_target::<#me>(&self.key));
+        let target = quote_spanned!(me.span()=> ::nigh::__private::entity_target::<#me>(&self.key));
         let handles = methods.iter().map(|m| m.handle(&m.vis, &target));
         let docs = format!("Calls of one [`{name}`]: its methods as values.");
         let shown = reference.to_string();
@@ -166,9 +166,9 @@ impl Block {
                     f.debug_tuple(#shown).field(&self.key).finish()
                 }
             }
-            #[allow(dead_code)]
+            #[allow(dead_code, unreachable_pub)]
             impl #ig #me #wh { #at }
-            #[allow(dead_code, clippy::all)]
+            #[allow(dead_code, missing_docs, unreachable_pub, clippy::all)]
             impl #ig #reference #tg #wh { #(#handles)* }
         }
     }
@@ -180,11 +180,13 @@ impl Block {
         let key = key.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
         let name = match self.generics.params.is_empty() {
             true => quote!(::std::borrow::Cow::Borrowed(#wire_name)),
-            false => quote!(::nigh::__private::instance_name::<Self>(#wire_name)),
+            false => quote!(::nigh::__private::instance_name::<#me>(#wire_name)),
         };
         let sound: Vec<_> = entity.methods.iter().filter(|m| !m.is_broken()).collect();
         let (rows, runs) = (sound.iter().map(|m| m.row()), sound.iter().map(|m| self.run(m)));
         let docs = docs(&self.attrs);
+        // Bounds on the user's type are told about at the user's type.
+        let contract = quote_spanned!(me.span()=> ::nigh::__private::entity_contract::<#me>);
         quote! {
             #[automatically_derived]
             #[allow(deprecated, unused_variables, clippy::all)]
@@ -193,7 +195,7 @@ impl Block {
                 type Ref = #reference #tg;
                 fn name() -> ::std::borrow::Cow<'static, str> { #name }
                 fn contract() -> ::nigh::__private::Contract {
-                    ::nigh::__private::entity_contract::<Self>(::std::vec::Vec::from([#(#rows),*]), #docs)
+                    #contract(::std::vec::Vec::from([#(#rows),*]), #docs)
                 }
                 fn table() -> &'static [::nigh::__private::Run<Self>] { const { &[#(#runs),*] } }
                 fn refer(key: ::nigh::__private::Bytes) -> Self::Ref {

@@ -231,7 +231,7 @@ impl Method {
     fn returned(&self) -> TokenStream {
         match (&self.ok, &self.err) {
             (ok, Some(err)) => quote!(::nigh::__private::outcome::<#ok, #err>()),
-            (ok, None) => quote!(::nigh::__private::plain::<#ok>()),
+            (ok, None) => quote_spanned!(ok.span()=> ::nigh::__private::plain::<#ok>()),
         }
     }
 
@@ -245,11 +245,12 @@ impl Method {
             let (generics, _, wh) = self.generics.split_for_impl();
             let params = self.declared(|ty| match ty {
                 Type::ImplTrait(_) => quote!(impl ::core::marker::Sized),
-                _ if !self.generics.params.is_empty() => quote!(impl ::core::marker::Sized),
+                ty if !self.generics.params.is_empty() => ty.to_token_stream(),
                 ty => quote!(impl ::nigh::IntoArg<#ty>),
             });
             return quote! {
                 #(#attrs)*
+                #[allow(unused_variables)]
                 #vis fn #name #generics (&self, #(#params),*) -> #call #wh { ::core::unreachable!() }
             };
         }

@@ -4,7 +4,7 @@
 //! futures of all implementations may move between threads. `where Self: Sized` on each method keeps
 //! `dyn Payments` a legal type; a hidden supertrait carries what can be called through it.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
@@ -51,12 +51,21 @@ impl Parse for Contract {
         let mut supertraits = TokenStream::new();
         if input.parse::<Option<Token![:]>>()?.is_some() {
             while !input.peek(syn::token::Brace) {
-                supertraits.extend([input.parse::<proc_macro2::TokenTree>()?]);
+                supertraits.extend([input.parse::<TokenTree>()?]);
             }
         }
         let body = input.parse::<proc_macro2::Group>()?.stream();
         Ok(Contract { attrs, vis, name, supertraits, body })
     }
+}
+
+/// What to say about an item that is no method. A half-typed one the compiler has told about by now.
+fn unread(item: TokenStream) -> TokenStream {
+    let is_fn = |token: TokenTree| matches!(token, TokenTree::Ident(word) if word == "fn");
+    if item.is_empty() || item.clone().into_iter().any(is_fn) {
+        return TokenStream::new();
+    }
+    error_at(item, "a service has methods only")
 }
 
 /// A method and how it was written.
@@ -79,8 +88,8 @@ impl Contract {
                     errors.extend(one.method.errors.clone());
                     offered.push(one);
                 }
-                // Half typed, or no method: the compiler says it better.
-                Err(_) => kept.extend(item.tokens),
+                // Left out: `dyn Payments` cannot have what is no method of it.
+                Err(_) => errors.extend(unread(item.tokens)),
             }
         }
         let Contract { attrs, vis, name, supertraits, .. } = &self;
@@ -186,7 +195,7 @@ impl Contract {
             #[doc = #docs]
             #[derive(Clone, Debug)]
             #vis struct #reference { _private: () }
-            #[allow(dead_code, clippy::all)]
+            #[allow(dead_code, missing_docs, unreachable_pub, clippy::all)]
             impl #reference {
                 /// Whichever process offers it.
                 #vis fn any() -> Self { Self { _private: () } }
@@ -236,7 +245,7 @@ impl Offered {
         let (name, hidden, cfgs) = (&self.method.name, self.hidden(), &self.method.cfgs);
         if self.method.is_broken() {
             let sig = &self.head.sig;
-            return quote!(#(#cfgs)* #sig { ::core::unreachable!() });
+            return quote!(#(#cfgs)* #[allow(unused_variables)] #sig { ::core::unreachable!() });
         }
         let ((params, inputs), ret) = (self.method.plain_inputs(), &self.method.ret);
         let output = quote!(::core::future::Future<Output = #ret> + ::core::marker::Send);

@@ -1,4 +1,7 @@
 //! Durable keyed state and its methods, as `#[nigh::entity]` describes them to the runtime.
+//!
+//! [`Entity`] is the whole of what the runtime knows of a type; [`Run`] calls one method, and [`Reply`] is what
+//! it returned. Nothing here stores, undoes or catches anything.
 
 use std::borrow::Cow;
 
@@ -29,11 +32,6 @@ pub trait Entity: State + Default {
     /// The handle of the entity with this encoded key.
     #[doc(hidden)]
     fn refer(key: Bytes) -> Self::Ref;
-    /// The handle of the entity with this key.
-    #[doc(hidden)]
-    fn refer_to(key: &Self::Key) -> Self::Ref {
-        Self::refer(nigh_wire::encode(key))
-    }
     /// True if these bytes are a key: no method may run under others, see `Tx::key`.
     #[doc(hidden)]
     fn admits(key: &[u8]) -> bool {

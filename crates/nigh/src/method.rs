@@ -46,16 +46,48 @@ fn row(name: &'static str, ty: fn(&mut Builder) -> NodeId, docs: &'static str) -
     Row { name, ty, was: &[], default: None, docs }
 }
 
-macro_rules! args { ($($name:ident($($t:ident)*))*) => { $(
-    /// The arguments of a method of so many.
-    pub fn $name<$($t: Wire),*>() -> Args<($($t,)*)> {
-        let nodes: &'static [fn(&mut Builder) -> NodeId] = const { &[$(<$t as Wire>::node),*] };
-        Args { pack: Value::new::<($($t,)*)>, take: Value::take::<($($t,)*)>, nodes }
-    }
-)* } }
-args! {
-    args0() args1(A) args2(A B) args3(A B C) args4(A B C D) args5(A B C D E) args6(A B C D E F)
-    args7(A B C D E F G) args8(A B C D E F G H)
+/// The body of the functions below, which are written out: the compiler shows them to users whose types do not fit.
+macro_rules! args { ($($t:ident)*) => { {
+    let nodes: &'static [fn(&mut Builder) -> NodeId] = const { &[$(<$t as Wire>::node),*] };
+    Args { pack: Value::new::<($($t,)*)>, take: Value::take::<($($t,)*)>, nodes }
+} } }
+
+/// The arguments of a method of no.
+pub fn args0() -> Args<()> {
+    args!()
+}
+/// The arguments of a method of one.
+pub fn args1<A: Wire>() -> Args<(A,)> {
+    args!(A)
+}
+/// The arguments of a method of two.
+pub fn args2<A: Wire, B: Wire>() -> Args<(A, B)> {
+    args!(A B)
+}
+/// The arguments of a method of three.
+pub fn args3<A: Wire, B: Wire, C: Wire>() -> Args<(A, B, C)> {
+    args!(A B C)
+}
+/// The arguments of a method of four.
+pub fn args4<A: Wire, B: Wire, C: Wire, D: Wire>() -> Args<(A, B, C, D)> {
+    args!(A B C D)
+}
+/// The arguments of a method of five.
+pub fn args5<A: Wire, B: Wire, C: Wire, D: Wire, E: Wire>() -> Args<(A, B, C, D, E)> {
+    args!(A B C D E)
+}
+/// The arguments of a method of six.
+pub fn args6<A: Wire, B: Wire, C: Wire, D: Wire, E: Wire, F: Wire>() -> Args<(A, B, C, D, E, F)> {
+    args!(A B C D E F)
+}
+/// The arguments of a method of seven.
+pub fn args7<A: Wire, B: Wire, C: Wire, D: Wire, E: Wire, F: Wire, G: Wire>() -> Args<(A, B, C, D, E, F, G)> {
+    args!(A B C D E F G)
+}
+/// The arguments of a method of eight.
+pub fn args8<A: Wire, B: Wire, C: Wire, D: Wire, E: Wire, F: Wire, G: Wire, H: Wire>()
+-> Args<(A, B, C, D, E, F, G, H)> {
+    args!(A B C D E F G H)
 }
 
 /// What a method returns.
@@ -110,6 +142,11 @@ pub type StateField = (&'static str, fn(&mut Builder) -> NodeId, &'static str);
 /// The shape of a state.
 pub fn state_schema(fields: &[StateField]) -> Schema {
     Schema::record(&fields.iter().map(|(name, ty, docs)| row(name, *ty, docs)).collect::<Vec<_>>())
+}
+
+/// The handle of the entity with this key.
+pub fn refer<S: Entity>(key: &S::Key) -> S::Ref {
+    S::refer(nigh_wire::encode(key))
 }
 
 /// The entity with this key.

@@ -1,9 +1,11 @@
 //! Contracts with the outside, as `#[nigh::service]` describes them to the runtime.
+//!
+//! [`Service`] is what is dispatched to, [`Asked`] what an implementation may know of the call it serves.
 
 use std::future::Future;
 use std::pin::Pin;
 
-use nigh_wire::{CallId, Cause, Contract, Value};
+use nigh_wire::{CallId, CallerId, Cause, Contract, Time, Value};
 
 use crate::entity::Reply;
 
@@ -33,6 +35,10 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// For unit tests of implementations, which stay ordinary functions: always the same call.
+    pub fn detached() -> Self {
+        Asked { id: CallId { caller: CallerId(0), number: 1, birth: Time::EPOCH } }
+    }
     /// A token that is the same for every try of this call: hand it to outside systems as idempotency key.
     pub fn token(&self) -> String {
         self.id.to_string()

@@ -1,0 +1,19 @@
+//! A promise that does not exist.
+use nigh::prelude::*;
+
+#[derive(Default, State)]
+pub struct Wallet {
+    cents: u64,
+}
+
+#[nigh::entity(key = String)]
+impl Wallet {
+    #[comutes]
+    pub fn add(&mut self, cents: u64) {
+        self.cents += cents
+    }
+}
+
+fn main() {
+    let _ = Wallet::at("ada").add(5);
+}

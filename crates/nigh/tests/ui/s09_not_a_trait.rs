@@ -1,0 +1,6 @@
+//! A service that is no trait.
+
+#[nigh::service]
+pub struct Payments;
+
+fn main() {}
