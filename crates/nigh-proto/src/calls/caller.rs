@@ -280,8 +280,7 @@ impl<W> Caller<W> {
             (What::Settle { ticket }, answer) => {
                 let outcome = what::verdict(answer);
                 if matches!(outcome, Outcome::Answer(_)) {
-                    let id = ticket.id;
-                    self.settled_here(id);
+                    self.ledger.know(ticket.id);
                 }
                 outcome
             }
