@@ -296,6 +296,9 @@ fn rows_are_what_was_written(subject: &mut dyn Subject) {
     assert_eq!([read(b"et"), read(b"eu"), read(b"e")], [Some("b".into()), Some("c".into()), None]);
 }
 
+/// Shard, prefix, from, limit, the keys that must come.
+type ScanRow = (u32, &'static str, Bound<&'static [u8]>, usize, &'static str);
+
 fn scan_is_in_order(subject: &mut dyn Subject) {
     let opened = with_records(subject);
     let rows: Vec<_> =
@@ -304,7 +307,7 @@ fn scan_is_in_order(subject: &mut dyn Subject) {
     opened.rows.write(&[row(1, "ea", 2, Some("x")), row(1, "", 2, Some("y"))]).expect("the store works");
     let opened = subject.restart(opened);
     #[rustfmt::skip] // Rows are read as columns.
-    let cases: [(u32, &str, Bound<&[u8]>, usize, &str); 12] = [
+    let cases: [ScanRow; 12] = [
         (0, "",   Bound::Unbounded,         99, "e ea eaa eb ed f t1"),
         (0, "e",  Bound::Unbounded,         99, "e ea eaa eb ed"),
         (0, "e",  Bound::Unbounded,          2, "e ea"),

@@ -25,6 +25,8 @@ mod log;
 mod meta;
 mod rows;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use super::shape::Shape;
 use super::{FORMAT_VERSION, GroupId, Head, Meta, Open, OpenError, Opened, Place, StoreError};

@@ -1,0 +1,260 @@
+//! What the disk may do while the store is open: fill up, fail a sync. And what the gate lets through.
+
+use std::io;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+
+use nigh_proto::shards::{Position, ShardId};
+use redb::backends::{FileBackend, InMemoryBackend};
+use redb::{BackendError, StorageBackend};
+
+use super::files::Wrap;
+use super::gate::Gate;
+use super::open_with;
+use crate::store::{Append, AppendError, Head, LogEntry, Open, Opened, RowWrite, StoreError};
+
+/// What the disk is about to do.
+#[derive(Debug)]
+struct Faults {
+    /// Writes until one finds no space; below zero, never.
+    writes_left: AtomicI64,
+    /// Then none does, until it is set anew.
+    stays_full: AtomicBool,
+    sync_fails: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Faulty(FileBackend, Arc<Faults>);
+
+impl StorageBackend for Faulty {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        if self.1.sync_fails.swap(false, Ordering::Relaxed) {
+            return Err(io::Error::other("lost by the disk"));
+        }
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let left = &self.1.writes_left;
+        let full = match left.load(Ordering::Relaxed) {
+            i64::MIN..0 => false,
+            0 if self.1.stays_full.load(Ordering::Relaxed) => true,
+            now => {
+                left.store(now - 1, Ordering::Relaxed);
+                now == 0
+            }
+        };
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { self.0.write(offset, data) }
+    }
+    fn close(&self) -> io::Result<()> {
+        self.0.close()
+    }
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.0.try_lock_range(start, end)
+    }
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.0.unlock_range(start, end)
+    }
+}
+
+/// A store on a disk that can fail, and its log as it should be.
+struct Disk {
+    dir: PathBuf,
+    faults: Arc<Faults>,
+    head: Head,
+    log: Vec<(Position, Position)>,
+}
+
+impl Disk {
+    fn new() -> (Self, Opened) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("nigh-disk-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let faults = Arc::new(Faults {
+            writes_left: AtomicI64::new(-1),
+            stays_full: AtomicBool::new(false),
+            sync_fails: AtomicBool::new(false),
+        });
+        let dir = std::env::temp_dir().join(name);
+        let mut disk = Disk { dir, faults, head: Head::default(), log: Vec::new() };
+        let opened = disk.open();
+        (disk, opened)
+    }
+
+    fn open(&mut self) -> Opened {
+        let faults = self.faults.clone();
+        let wrap: Wrap = Arc::new(move |file| Box::new(Faulty(file, faults.clone())));
+        let options = Open { shards: 2, shapes: &[], incarnation: 3 };
+        let mut opened = open_with(&self.dir, options, &wrap).expect("the directory is sound");
+        self.head = opened.log.take_up(&[ShardId(0)]).expect("the disk works")[0];
+        opened
+    }
+
+    /// Appends one blob of three pages, and expects it in the log if that says so.
+    fn append(&mut self, opened: &mut Opened) -> Result<(), AppendError> {
+        let Head { epoch, next: first } = self.head;
+        let next = Position(first.0 + 1);
+        let append = Append { shard: ShardId(0), epoch, first, next, blob: vec![1; 12_000].into() };
+        let appended = opened.log.append(&[append])?;
+        assert_eq!(appended.items, [Ok(())]);
+        self.head.next = next;
+        self.log.push((first, next));
+        Ok(())
+    }
+
+    fn check(&self, opened: &Opened, at: &str) {
+        let mut found = Vec::new();
+        let mut each = |entry: LogEntry| found.push((entry.first, entry.next));
+        opened.log.tail(&mut each).expect("the log is sound");
+        assert_eq!(found, self.log, "{at}");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
+}
+
+/// F10: whichever write of a commit finds no space, the group is provably not there, and once there is space the log
+/// goes on where it stood.
+#[test]
+fn full_disk_heals() {
+    let (mut disk, mut opened) = Disk::new();
+    let mut full = 0;
+    for writes_left in 0..16 {
+        disk.append(&mut opened).expect("there is space");
+        disk.faults.writes_left.store(writes_left, Ordering::Relaxed);
+        match disk.append(&mut opened) {
+            Ok(()) => {}
+            Err(AppendError::Full) => full += 1,
+            Err(error) => panic!("write {writes_left}: {error}"),
+        }
+        disk.faults.writes_left.store(-1, Ordering::Relaxed);
+        disk.check(&opened, &format!("write {writes_left}"));
+        disk.append(&mut opened).expect("there is space again");
+    }
+    assert!(full > 2, "no write was refused");
+    drop(opened);
+    let opened = disk.open();
+    disk.check(&opened, "reopened");
+}
+
+/// Where even the proof finds no space, the answer is that nobody knows.
+#[test]
+fn disk_that_stays_full_is_doubt() {
+    let (mut disk, mut opened) = Disk::new();
+    disk.append(&mut opened).expect("there is space");
+    disk.faults.stays_full.store(true, Ordering::Relaxed);
+    disk.faults.writes_left.store(0, Ordering::Relaxed);
+    let doubt = disk.append(&mut opened);
+    assert!(matches!(doubt, Err(AppendError::InDoubt(StoreError::Io(_)))), "{doubt:?}");
+    closed(&mut disk, opened);
+}
+
+/// F8: after a failed sync nobody knows, and the log never tries again.
+#[test]
+fn failed_sync_closes_the_log() {
+    let (mut disk, mut opened) = Disk::new();
+    disk.append(&mut opened).expect("the disk works");
+    disk.faults.sync_fails.store(true, Ordering::Relaxed);
+    let doubt = disk.append(&mut opened);
+    assert!(matches!(doubt, Err(AppendError::InDoubt(StoreError::Io(_)))), "{doubt:?}");
+    closed(&mut disk, opened);
+}
+
+/// Every later call fails; what was acknowledged is there after the next open.
+fn closed(disk: &mut Disk, mut opened: Opened) {
+    disk.faults.writes_left.store(-1, Ordering::Relaxed);
+    let again = disk.append(&mut opened);
+    assert!(matches!(again, Err(AppendError::InDoubt(StoreError::Closed))), "{again:?}");
+    assert!(matches!(opened.log.take_up(&[ShardId(0)]), Err(StoreError::Closed)));
+    assert!(matches!(opened.log.tail(&mut |_| {}), Err(StoreError::Closed)));
+    assert!(!opened.log.still_mine(ShardId(0), disk.head.epoch));
+    drop(opened);
+    let opened = disk.open();
+    let mut found = Vec::new();
+    opened.log.tail(&mut |entry| found.push((entry.first, entry.next))).expect("the log is sound");
+    assert!(found.starts_with(&disk.log) && found.len() <= disk.log.len() + 1, "{found:?}");
+}
+
+/// Rows too: one failure, and nothing more is written; reading what was there goes on.
+#[test]
+fn failed_write_closes_the_rows() {
+    let (mut disk, mut opened) = Disk::new();
+    disk.append(&mut opened).expect("the disk works");
+    let row = |value: &'static str| RowWrite {
+        shard: ShardId(0),
+        key: "ea".into(),
+        position: Position(0),
+        value: Some(value.into()),
+    };
+    opened.rows.write(&[row("old")]).expect("the disk works");
+    disk.faults.sync_fails.store(true, Ordering::Relaxed);
+    let failed = opened.rows.write(&[row("new")]);
+    assert!(matches!(failed, Err(StoreError::Io(_))), "{failed:?}");
+    assert!(matches!(opened.rows.write(&[row("newer")]), Err(StoreError::Closed)));
+    drop(opened);
+    let opened = disk.open();
+    let value = opened.rows.read(ShardId(0), b"ea").expect("it is sound").expect("it is there").value;
+    assert!(value == "old" || value == "new", "{value:?}");
+}
+
+/// Held back, an operation is seen through the gate and nowhere else; released, everywhere.
+#[test]
+fn gate_holds_and_releases() {
+    let file = Arc::new(InMemoryBackend::new());
+    file.set_len(8).expect("memory");
+    file.write(0, b"abcdefgh").expect("memory");
+    #[derive(Debug)]
+    struct Shared(Arc<InMemoryBackend>);
+    impl StorageBackend for Shared {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.0.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.0.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            self.0.sync_data()
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write(offset, data)
+        }
+    }
+    fn all(file: &dyn StorageBackend) -> String {
+        let mut out = vec![0; file.len().expect("memory") as usize];
+        file.read(0, &mut out).expect("all of it");
+        String::from_utf8(out).expect("text").replace('\0', ".")
+    }
+    let gate = Gate::new(Box::new(Shared(file.clone())));
+    gate.write(2, b"CD").expect("held");
+    gate.set_len(12).expect("held");
+    gate.write(10, b"KL").expect("held");
+    gate.write(3, b"xyz").expect("held");
+    assert_eq!((all(&gate).as_str(), all(&*file).as_str()), ("abCxyzgh..KL", "abcdefgh"));
+    gate.set_len(5).expect("held");
+    gate.sync_data().expect("held");
+    gate.set_len(7).expect("held");
+    assert_eq!((all(&gate).as_str(), all(&*file).as_str()), ("abCxy..", "abcdefgh"));
+    let mut middle = [0; 3];
+    gate.read(1, &mut middle).expect("inside");
+    assert_eq!(&middle, b"bCx");
+    assert!(gate.read(5, &mut middle).is_err(), "beyond the end");
+    gate.release().expect("memory");
+    assert_eq!(all(&*file), "abCxy..");
+    gate.write(0, b"A").expect("at once");
+    assert_eq!((all(&gate).as_str(), all(&*file).as_str()), ("AbCxy..", "AbCxy.."));
+}
