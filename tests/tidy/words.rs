@@ -61,6 +61,19 @@ fn commands_of_the_readme_exist() {
     none(complaints, "commands of the documents exist");
 }
 
+/// The program of the README is compiled and run by its tests: `examples/counter` ends with it.
+#[test]
+fn the_program_of_the_readme_is_an_example() {
+    let readme = read("README.md");
+    let block = readme.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next());
+    let block = block.expect("the README shows a program");
+    let says_something = |line: &&str| !["", "}"].contains(&line.trim());
+    let lines = block.lines().filter(says_something).count();
+    assert!(lines <= 15, "the program of the README has {lines} lines, at most 15");
+    let example = read("examples/counter/src/main.rs");
+    assert!(example.ends_with(block), "examples/counter/src/main.rs ends with the program of the README");
+}
+
 /// What documents point at is there.
 #[test]
 fn links_of_documents_lead_somewhere() {

@@ -1,6 +1,7 @@
-//! Finds `// mutant NAME: replacement` at the ends of lines, and rewrites each line while it is at it, so
-//! that a comment that fits no form is found without building anything.
+//! Finds `// mutant NAME: replacement` at the ends of lines (or below the `{` of the line, where rustfmt moves
+//! it), and rewrites each line while it is at it, so that a comment that fits no form is found without building.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::rewrite;
@@ -36,10 +37,9 @@ pub fn markers(file: &Path, text: &str) -> Vec<Result<Marker, String>> {
         if !comment.starts_with("// mutant ") && comment != "// mutant" {
             continue;
         }
-        let index = text[..range.start].matches('\n').count();
-        let start = text[..range.start].rfind('\n').map_or(0, |newline| newline + 1);
+        let (index, span) = marked(text, &masked.code, range.start);
         let marker = named(comment).and_then(|(name, replacement)| {
-            let original = &text[start..range.start];
+            let original = &text[span.clone()];
             let around =
                 Around { before: last_code(&lines[..index]), after: first_code(&lines[index + 1..]) };
             let choice = rewrite::choice(name, original, replacement)?;
@@ -51,6 +51,19 @@ pub fn markers(file: &Path, text: &str) -> Vec<Result<Marker, String>> {
         found.push(marker.map_err(|error| format!("{}:{}: {error}", file.display(), index + 1)));
     }
     found
+}
+
+/// The line that the comment at `at` speaks of, counted from 0, and where its code stands: the line it ends, or
+/// the head of the block that it opens, since rustfmt moves a comment after `{` to the next line.
+fn marked(text: &str, code: &str, at: usize) -> (usize, Range<usize>) {
+    let start_of = |end: usize| text[..end].rfind('\n').map_or(0, |newline| newline + 1);
+    let (index, start) = (text[..at].matches('\n').count(), start_of(at));
+    let head_end = code[..start].trim_end_matches('\n').len();
+    let opens = start > 0 && head_end + 1 == start && code[..head_end].ends_with('{');
+    if text[start..at].trim().is_empty() && opens {
+        return (index - 1, start_of(head_end)..head_end);
+    }
+    (index, start..at)
 }
 
 fn named(comment: &str) -> Result<(&str, &str), String> {
