@@ -1,11 +1,9 @@
 //! What is asked with: a JSON object of arguments by name, or the same in a query, as the bytes a method takes.
 
-use nigh_wire::{Bytes, Method, Node, Schema, Ticket};
+use nigh_wire::{Bytes, Member, Method, Node, NodeId, Schema, Ticket, parse_json};
 use serde_json::{Map, Value};
 
-use crate::json;
-use crate::nearest::hint;
-use crate::problem::{Kind, Problem, quoted};
+use crate::problem::{Kind, Problem};
 use crate::route::pairs;
 
 /// The arguments of a writing method, from the body of its request.
@@ -20,7 +18,8 @@ pub(crate) fn from_body(method: &Method, body: &[u8]) -> Result<Bytes, Problem> 
         return Err(Problem::refused(Kind::Arguments, detail));
     }
     let value = if body.is_empty() { Value::Object(Map::new()) } else { parsed(body, &send())? };
-    encoded(method, &value)
+    let encoded = method.args.from_json(&value);
+    encoded.map_err(|error| Problem::refused(Kind::Arguments, format!("{error}. {}", send())))
 }
 
 /// The arguments of a view, from the query of its address.
@@ -29,25 +28,18 @@ pub(crate) fn from_body(method: &Method, body: &[u8]) -> Result<Bytes, Problem> 
 ///
 /// The query does not hold exactly these arguments.
 pub(crate) fn from_query(method: &Method, query: &str) -> Result<Bytes, Problem> {
-    let refused = |detail: String| Problem::refused(Kind::Arguments, detail);
-    let mut arguments = Map::new();
-    for (name, text) in pairs(query)? {
-        let fields = members(&method.args);
-        let Some(field) = fields.iter().find(|f| f.name == name) else {
-            let hint = hint(&name, fields.iter().map(|f| f.name.as_str()));
-            let detail = format!("There is no argument `{}`.{hint} {}", quoted(&name), query_wanted(method));
-            return Err(refused(detail));
+    let pairs = pairs(query)?;
+    let encoded = method.args.from_query(pairs.iter().map(|(name, text)| (name.as_str(), text.as_str())));
+    encoded.map_err(|error| {
+        let one = |f: &Member| format!("{}=<{}>", f.name, shape(&method.args, f.ty));
+        let all: Vec<String> = members(&method.args).iter().map(one).collect();
+        let send = if all.is_empty() {
+            "It takes no arguments".into()
+        } else {
+            format!("Write `?{}`", all.join("&"))
         };
-        let schema = Schema { nodes: method.args.nodes.clone(), root: field.ty };
-        let value = json::from_text(&schema, &text).and_then(|bytes| json::to_json(&schema, &bytes));
-        let value = value
-            .map_err(|error| refused(format!("`{name}` does not fit: {error}. {}", query_wanted(method))))?;
-        if arguments.insert(name, value).is_some() {
-            return Err(refused(format!("`{}` is given twice in the query.", field.name)));
-        }
-    }
-    let encoded = json::from_json(&method.args, &Value::Object(arguments));
-    encoded.map_err(|error| refused(format!("The query does not fit: {error}. {}", query_wanted(method))))
+        Problem::refused(Kind::Arguments, format!("{error}. {send}."))
+    })
 }
 
 /// The ticket in `{"ticket": "nighT1.…"}`.
@@ -67,36 +59,25 @@ pub(crate) fn ticket(body: &[u8]) -> Result<Ticket, Problem> {
 }
 
 fn parsed(body: &[u8], send: &str) -> Result<Value, Problem> {
-    json::parse_json(body).map_err(|error| Problem::refused(Kind::Malformed, format!("{error}. {send}")))
-}
-
-fn encoded(method: &Method, value: &Value) -> Result<Bytes, Problem> {
-    json::from_json(&method.args, value).map_err(|error| {
-        let detail = format!("{error}. Send {}", wanted(method));
-        Problem::refused(Kind::Arguments, detail)
-    })
+    parse_json(body).map_err(|error| Problem::refused(Kind::Malformed, format!("{error}. {send}")))
 }
 
 /// The object that a method takes, in words: `{"cents": u64}`.
 fn wanted(method: &Method) -> String {
-    let one = |f: &nigh_wire::Member| format!("\"{}\": {}", f.name, json::show(&method.args, f.ty));
+    let one = |f: &Member| format!("\"{}\": {}", f.name, shape(&method.args, f.ty));
     let all: Vec<String> = members(&method.args).iter().map(one).collect();
     format!("{{{}}} as application/json.", all.join(", "))
 }
 
-fn query_wanted(method: &Method) -> String {
-    let one = |f: &nigh_wire::Member| format!("{}=<{}>", f.name, json::show(&method.args, f.ty));
-    let all: Vec<String> = members(&method.args).iter().map(one).collect();
-    if all.is_empty() { "It takes no arguments.".into() } else { format!("Write `?{}`.", all.join("&")) }
-}
-
 /// The arguments of a record, as declared.
-pub(crate) fn members(args: &Schema) -> &[nigh_wire::Member] {
+pub(crate) fn members(args: &Schema) -> &[Member] {
     match args.nodes.get(args.root as usize) {
         Some(Node::Struct { fields }) => fields,
         _ => &[],
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// One shape inside another, as a line.
+pub(crate) fn shape(of: &Schema, node: NodeId) -> String {
+    Schema { nodes: of.nodes.clone(), root: node }.to_string()
+}

@@ -34,7 +34,7 @@ const HEAD_SIZE_MAX: usize = 2 * HEADERS_SIZE_MAX;
 
 /// What a connection too many is told, written by hand: nothing is read from it.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
-    Retry-After: 1\r\nConnection: close\r\nContent-Length: 183\r\n\r\n\
+    Retry-After: 1\r\nConnection: close\r\nContent-Length: 175\r\n\r\n\
     {\"type\":\"urn:nigh:problem:connections\",\"title\":\"Too many connections\",\"status\":503,\
     \"detail\":\"1,024 connections are open. Close some, or come back later.\",\"outcome\":\"not_done\"}";
 
@@ -138,7 +138,7 @@ async fn serve(
 
 /// Serves one connection until it ends, or `stop` turns true and what is open is answered.
 async fn serve_one<S: AsyncRead + AsyncWrite + Unpin>(gate: Gate, io: S, mut stop: watch::Receiver<bool>) {
-    let phase = Phase::default();
+    let phase = Phase::new();
     let patient = Patient::new(io, phase.clone());
     let service = service_fn(move |request| {
         let busy = phase.busy();

@@ -171,7 +171,8 @@ impl Gate {
             Some(name) => Some(self.flights.start(name, due).await.map_err(delayed)?),
             None => None,
         };
-        let outcome = self.perform(ask(args), identity, due).await;
+        #[rustfmt::skip]
+        let outcome = self.perform(ask(args), identity, due).await; // mutant gate-forgets-key: let outcome = self.perform(ask(args), Identity::Fresh, due).await;
         Ok(verdict::of_call(outcome, &Asked { contract, method, named }))
     }
 
@@ -207,7 +208,7 @@ fn delayed(why: Delayed) -> Problem {
         Delayed::UnderWay => {
             let detail =
                 "Another request under this `Idempotency-Key` is still under way. Send the same again later.";
-            Problem::new(Kind::UnderWay, Happened::InDoubt, detail).retry_after(1)
+            Problem::new(Kind::UnderWay, Happened::InDoubt, detail).retry_after(1) // mutant gate-under-way-not-done: Problem::new(Kind::UnderWay, Happened::NotDone, detail).retry_after(1)
         }
         Delayed::Full => {
             let detail = "Too many calls are under way. Ask again later.";
@@ -303,6 +304,3 @@ where
         Box::pin(async move { Ok(gate.respond(request).await) })
     }
 }
-
-#[cfg(test)]
-mod tests;

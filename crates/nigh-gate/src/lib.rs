@@ -15,7 +15,6 @@ mod door;
 mod flights;
 mod gate;
 mod headers;
-mod json;
 mod nearest;
 mod offer;
 mod page;

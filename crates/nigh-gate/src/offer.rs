@@ -3,8 +3,7 @@
 use nigh_wire::{Catalogue, Class, Contract, ContractKind, Member, Method, Node, NodeId, Prim, Schema};
 use serde_json::{Value, json};
 
-use crate::arguments::members;
-use crate::json::show;
+use crate::arguments::{members, shape};
 
 /// The answer to `GET /api`.
 pub(crate) fn offer(catalogue: &Catalogue) -> Value {
@@ -18,7 +17,7 @@ fn contract(of: &Contract) -> Value {
             "name": of.name,
             "kind": "entity",
             "docs": of.docs.trim(),
-            "key": show(key, key.root),
+            "key": key.to_string(),
             "list": format!("GET /api/{}?after=KEY&limit=100", of.name),
             "methods": methods,
         }),
@@ -43,38 +42,50 @@ fn method(of: &Contract, method: &Method) -> Value {
         "docs": method.docs.trim(),
         "ask": format!("{verb} /api/{}/{key}/{}", of.name, method.name),
         "arguments": members(&method.args).iter().map(|m| argument(&method.args, m)).collect::<Vec<_>>(),
-        "returns": show(&method.ok, method.ok.root),
-        "fails": method.err.as_ref().map(|e| show(e, e.root)),
+        "returns": method.ok.to_string(),
+        "fails": method.err.as_ref().map(|e| e.to_string()),
     })
 }
 
 fn argument(args: &Schema, member: &Member) -> Value {
     json!({
         "name": member.name,
-        "shape": show(args, member.ty),
+        "shape": shape(args, member.ty),
         "json": form(args, member.ty),
-        "optional": member.default.is_some() || matches!(node(args, member.ty), Some(Node::Option(_))),
+        "optional": member.default.is_some() || matches!(behind_bounds(args, member.ty), Node::Option(_)),
         "docs": member.docs.trim(),
     })
-}
-
-fn node(schema: &Schema, id: NodeId) -> Option<&Node> {
-    schema.nodes.get(id as usize)
 }
 
 /// Which kind of JSON value an argument is, so that a tool can make one from what somebody typed: `string`,
 /// `number`, `boolean`, or `any` for what has to be typed as JSON.
 fn form(schema: &Schema, id: NodeId) -> &'static str {
-    let is_unit = |m: &Member| matches!(node(schema, m.ty), Some(Node::Prim { prim: Prim::Unit, .. }));
-    match node(schema, id) {
-        Some(Node::Prim { prim, json_number }) => match prim {
+    let is_unit = |m: &Member| matches!(schema.node(m.ty), Node::Prim { prim: Prim::Unit, .. });
+    match behind_bounds(schema, id) {
+        Node::Prim { prim, json_number } => match prim {
             Prim::Bool => "boolean",
             Prim::U8 | Prim::U16 | Prim::U32 | Prim::I8 | Prim::I16 | Prim::I32 => "number",
             Prim::U64 | Prim::I64 if *json_number => "number",
             Prim::F32 | Prim::F64 | Prim::Unit => "any",
-            _ => "string",
+            Prim::U64 | Prim::I64 | Prim::U128 | Prim::I128 | Prim::Char | Prim::Str | Prim::Bytes => {
+                "string"
+            }
+            Prim::Time | Prim::Duration => "string",
         },
-        Some(Node::Enum { variants }) if variants.iter().all(is_unit) => "string",
+        Node::Enum { variants } if variants.iter().all(is_unit) => "string",
         _ => "any",
     }
 }
+
+/// What is bounded by the bounds at `id`.
+fn behind_bounds(schema: &Schema, mut id: NodeId) -> &Node {
+    // As many steps as there are nodes: bounds that bound each other would go on for ever.
+    for _ in &schema.nodes {
+        let Node::Bounded { of, .. } = schema.node(id) else { break };
+        id = *of;
+    }
+    schema.node(id)
+}
+
+#[cfg(test)]
+mod tests;

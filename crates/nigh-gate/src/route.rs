@@ -9,7 +9,6 @@ use http::Method as Verb;
 use nigh_wire::{Bytes, Catalogue, Class, Contract, ContractKind, Method, MethodIndex, Schema};
 use percent_encoding::percent_decode_str;
 
-use crate::json;
 use crate::nearest::hint;
 use crate::problem::{Kind, Problem, quoted};
 
@@ -147,7 +146,8 @@ fn list<'a>(contract: &'a Contract, verb: &Verb, query: &str) -> Result<Route<'a
 }
 
 fn encoded_key(schema: &Schema, text: &str) -> Result<Bytes, Problem> {
-    let bytes = json::from_text(schema, text)
+    let bytes = schema
+        .from_text(text)
         .map_err(|error| arguments(format!("The key `{}` does not fit: {error}.", quoted(text))))?;
     if bytes.len() > KEY_SIZE_MAX {
         let detail = format!("A key is at most {KEY_SIZE_MAX} bytes; this one has {}.", bytes.len());
@@ -202,6 +202,3 @@ fn unknown(detail: impl Into<String>) -> Problem {
 fn arguments(detail: impl Into<String>) -> Problem {
     Problem::refused(Kind::Arguments, detail)
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,7 +13,6 @@ use nigh_wire::{
 };
 use serde_json::{Value, json};
 
-use crate::json;
 use crate::problem::{Happened, Kind, Problem};
 
 /// When to ask again where nothing better is known: long enough for a link to come back.
@@ -45,7 +44,7 @@ pub(crate) struct Asked<'a> {
 pub(crate) fn of_call(outcome: Outcome, asked: &Asked<'_>) -> Reply {
     let problem = match outcome {
         Outcome::Done { value, version } => {
-            return match json::to_json(&asked.method.ok, &value.to_bytes()) {
+            return match asked.method.ok.to_json(&value.to_bytes()) {
                 Ok(value) => {
                     let version = version.map(|v| format!("{}.{}", v.epoch.0, v.position.0));
                     Reply::Value { value, version }
@@ -70,7 +69,7 @@ pub(crate) fn of_call(outcome: Outcome, asked: &Asked<'_>) -> Reply {
 
 /// The answer to `POST /api/-/settle`; `method` is the ticket's.
 pub(crate) fn of_settle(outcome: Outcome, ticket: &Ticket, method: &Method) -> Reply {
-    let written = |schema: &Schema, answer: &Answer| json::to_json(schema, &answer.to_bytes());
+    let written = |schema: &Schema, answer: &Answer| schema.to_json(&answer.to_bytes());
     let settled = match outcome {
         Outcome::Done { value, .. } => match written(&method.ok, &value) {
             Ok(value) => json!({"settled": "done", "value": value}),
@@ -105,7 +104,7 @@ pub(crate) fn of_list(outcome: Outcome, key: &Schema, limit: u32) -> Reply {
     let problem = match outcome {
         Outcome::Keys(keys) => {
             let full = keys.len() >= limit as usize;
-            let texts: Result<Vec<String>, _> = keys.iter().map(|bytes| json::to_text(key, bytes)).collect();
+            let texts: Result<Vec<String>, _> = keys.iter().map(|bytes| key.to_text(bytes)).collect();
             match texts {
                 Ok(keys) => {
                     let next = keys.last().filter(|_| full).cloned();
@@ -127,11 +126,11 @@ pub(crate) fn of_list(outcome: Outcome, key: &Schema, limit: u32) -> Reply {
 }
 
 fn failed(error: &Answer, schema: Option<&Schema>) -> Problem {
-    let written = schema.map(|schema| json::to_json(schema, &error.to_bytes()));
+    let written = schema.map(|schema| schema.to_json(&error.to_bytes()));
     match written {
         Some(Ok(error)) => {
             let detail = "The method ran and returned `error`; nothing was changed.";
-            Problem { error: Some(error), ..Problem::new(Kind::Failed, Happened::Failed, detail) }
+            Problem { error: Some(Box::new(error)), ..Problem::new(Kind::Failed, Happened::Failed, detail) }
         }
         Some(Err(error)) => unwritable(Happened::Failed, &error.to_string()),
         None => unwritable(Happened::Failed, "the method is declared as one that cannot fail"),
@@ -183,7 +182,7 @@ fn in_doubt(ticket: &Ticket, asked: &Asked<'_>) -> Problem {
         ),
     };
     let mut problem = Problem::new(Kind::InDoubt, Happened::InDoubt, format!("Time ran out first. {advice}"));
-    problem.ticket = Some(ticket.to_string());
+    problem.ticket = Some(ticket.to_string().into());
     if again { problem.retry_after(RETRY_AFTER_SECS) } else { problem }
 }
 
@@ -200,7 +199,7 @@ fn not_settled(cause: NotSettledCause, ticket: &Ticket) -> Problem {
         _ => (Kind::NotSettled, "The owner did not answer in time. Send the same ticket again.", true),
     };
     let mut problem = Problem::new(kind, Happened::InDoubt, detail);
-    problem.ticket = Some(ticket.to_string());
+    problem.ticket = Some(ticket.to_string().into());
     if again { problem.retry_after(RETRY_AFTER_SECS) } else { problem }
 }
 

@@ -22,8 +22,11 @@ pub enum Once {}
 #[must_use = "a call does nothing until a verb performs it: `nigh.call(..)`"]
 pub struct Call<T, E = Never, M = Once> {
     parts: Parts,
-    _of: PhantomData<fn() -> (T, E, M)>,
+    _of: Types<T, E, M>,
 }
+
+/// Of a call's types a call holds nothing: it is `Send` whatever they are.
+type Types<T, E, M> = PhantomData<fn() -> (T, E, M)>;
 
 /// A call that only reads. A view is never in doubt, and may be repeated.
 pub type View<T, E = Never> = Call<T, E, Read>;

@@ -1,10 +1,16 @@
 //! Bytes being read, by somebody who does not trust them.
+//!
+//! A [`Reader`] pays before it allocates: counts are held against the bytes left, levels are counted, and
+//! what a value costs in memory comes out of a budget that the input's length sets. Layout and budgets:
+//! `spec/values.md`. Never panics, never recurses by itself.
 
 use std::fmt;
 
 use bytes::Bytes;
 
 /// What was wrong. One byte: a wide error would go through memory on every read.
+///
+/// The place is found afterwards, by [`Schema::explain`](crate::Schema::explain).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -36,19 +42,46 @@ pub enum DecodeError {
     Invalid,
     /// A typed value of another type.
     OtherType,
+    /// Longer than `#[wire(len <= N)]` allows.
+    Len,
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        f.write_str(match self {
+            Self::End => "the bytes end inside a value",
+            Self::Rest => "bytes are left over behind the value",
+            Self::Varint => "a number is not in its shortest form, or too long for its type",
+            Self::Range => "a number is out of its type's range",
+            Self::Utf8 => "text is not UTF-8",
+            Self::Tag => "a tag is neither 0 nor 1",
+            Self::Char => "a character is not exactly one",
+            Self::Count => "a count is larger than the input can hold",
+            Self::Depth => "nested deeper than 64 levels",
+            Self::Budget => "dearer in memory than 64 KiB and 8 times the input's length",
+            Self::Variant => "no variant has this position",
+            Self::Duplicate => "a key of a map, or an element of a set, is repeated",
+            Self::Invalid => "a rule of the type refuses the value",
+            Self::OtherType => "the value is of another type",
+            Self::Len => "longer than its type allows",
+        })
     }
 }
 impl std::error::Error for DecodeError {}
 
-const DEPTH_MAX: u32 = 64;
-const EMPTY_MAX: usize = 65_536;
-const EXPAND: usize = 8;
-const FLOOR: usize = 64 << 10;
+/// Levels of nesting. Entering `Some`, a sequence, a set, a map or an enum adds one; structs, tuples and
+/// pointers add none. 64 levels of a 330-byte enum take 256 KiB of stack in a debug build: an eighth of a thread's.
+pub(crate) const LEVELS_MAX: u32 = 64;
+/// Elements of no bytes in one sequence: no input pays for them, and 65,536 are free to iterate.
+const EMPTY_ELEMENTS_MAX: usize = 65_536;
+/// Memory that a byte of input pays for: rows of texts and numbers need 3 to 5.
+const BUDGET_FACTOR: usize = 8;
+/// Memory that any input may take, in bytes: so that small sparse values need not be counted.
+const BUDGET_FLOOR: usize = 64 << 10;
+/// Shorter slices are copied, in bytes: a copy of 4 KiB costs about 100 ns, a pinned buffer up to 1 MiB.
+const SHARED_SIZE_MIN: usize = 4 << 10;
+/// A slice shorter than this part of its buffer is copied, so that four values pin at most four times their size.
+const SHARED_PART_MIN: usize = 4;
 
 /// A bounded reader: what it makes in memory is paid from a budget that the input's length sets.
 #[derive(Debug)]
@@ -56,25 +89,37 @@ pub struct Reader<'a> {
     rest: &'a [u8],
     whole: Option<&'a Bytes>,
     budget: usize,
-    depth: u32,
+    level: u32,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Reader { rest: bytes, whole: None, budget: FLOOR + bytes.len() * EXPAND, depth: 0 }
+        Self::with_budget(bytes, BUDGET_FLOOR.saturating_add(bytes.len().saturating_mul(BUDGET_FACTOR)))
     }
-    /// Reads `bytes`; `Bytes` inside are slices of it.
+    /// Reads `bytes`; large `Bytes` inside are slices of it.
     pub fn shared(bytes: &'a Bytes) -> Self {
         Reader { whole: Some(bytes), ..Self::new(bytes) }
     }
+    /// Reads `bytes` into something else than values, that costs otherwise.
+    pub(crate) fn with_budget(bytes: &'a [u8], budget: usize) -> Self {
+        Reader { rest: bytes, whole: None, budget, level: 0 }
+    }
     /// All was read.
+    ///
+    /// # Errors
+    ///
+    /// Bytes are left.
     pub fn end(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Rest) }
     }
     /// Bytes not read yet.
     pub fn left(&self) -> usize {
         self.rest.len()
+    }
+    /// All bytes not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
     }
     /// One byte.
     pub fn byte(&mut self) -> Result<u8, DecodeError> {
@@ -94,11 +139,44 @@ impl<'a> Reader<'a> {
         self.rest = b;
         Ok(*a)
     }
-    /// LEB128, shortest form only.
+    /// LEB128 of at most 64 bits, shortest form only.
     pub fn var(&mut self) -> Result<u64, DecodeError> {
+        match self.rest.split_first() {
+            Some((&b, rest)) if b < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(b))
+            }
+            _ => self.var_long(),
+        }
+    }
+    /// Two bytes or more. With ten at hand, eight are read at once: the first clear top bit says how many count.
+    #[inline(never)]
+    fn var_long(&mut self) -> Result<u64, DecodeError> {
+        let Some(word) = self.rest.first_chunk::<8>() else { return self.var_slow() };
+        let word = u64::from_le_bytes(*word);
+        let stop = !word & 0x8080_8080_8080_8080;
+        if stop == 0 {
+            return self.var_slow();
+        }
+        let n = (stop.trailing_zeros() + 1) / 8;
+        // Keep n bytes, drop their top bits, then close the gaps pairwise.
+        let x = word & (u64::MAX >> (64 - 8 * n)) & 0x7f7f_7f7f_7f7f_7f7f;
+        let x = (x & 0x007f_007f_007f_007f) | (x & 0x7f00_7f00_7f00_7f00) >> 1;
+        let x = (x & 0x0000_3fff_0000_3fff) | (x & 0x3fff_0000_3fff_0000) >> 2;
+        let x = (x & 0x0fff_ffff) | (x & 0x0fff_ffff_0000_0000) >> 4;
+        // One encoding per value: a last group of zeros could have been left out.
+        let overlong = x >> (7 * (n - 1)) == 0; // mutant varint-overlong: let overlong = false;
+        if overlong {
+            return Err(DecodeError::Varint);
+        }
+        self.rest = &self.rest[n as usize..];
+        Ok(x)
+    }
+    /// Near the end of the input, or over 8 bytes long.
+    fn var_slow(&mut self) -> Result<u64, DecodeError> {
         u64::try_from(self.leb(10)?).map_err(|_| DecodeError::Varint)
     }
-    /// LEB128, shortest form only.
+    /// LEB128 of at most 128 bits, shortest form only.
     pub fn var128(&mut self) -> Result<u128, DecodeError> {
         self.leb(19)
     }
@@ -106,6 +184,7 @@ impl<'a> Reader<'a> {
         let mut v = 0u128;
         for i in 0..bytes_max {
             let b = self.byte()?;
+            // 18 groups of 7 bits are 126: the 19th holds two more.
             if i == 18 && b > 3 {
                 return Err(DecodeError::Varint);
             }
@@ -133,12 +212,12 @@ impl<'a> Reader<'a> {
     pub fn str(&mut self) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError::Utf8)
     }
-    /// Length and bytes, as a slice of the receive buffer where there is one.
+    /// Length and bytes: a slice of the receive buffer where that is worth pinning it, else a copy.
     pub fn share(&mut self) -> Result<Bytes, DecodeError> {
         let b = self.bytes()?;
         match self.whole {
-            Some(w) => Ok(w.slice_ref(b)),
-            None => {
+            Some(w) if b.len() >= SHARED_SIZE_MIN.max(w.len() / SHARED_PART_MIN) => Ok(w.slice_ref(b)),
+            _ => {
                 self.charge(b.len())?;
                 Ok(Bytes::copy_from_slice(b))
             }
@@ -146,30 +225,46 @@ impl<'a> Reader<'a> {
     }
     /// A number of elements, none larger than the input can hold nor dearer than the budget.
     pub fn count<T: crate::Wire>(&mut self) -> Result<usize, DecodeError> {
+        self.count_of(T::MIN, size_of::<T>())
+    }
+    /// As [`Reader::count`], of elements of at least `size_min` bytes that cost `cost` bytes of memory each.
+    pub(crate) fn count_of(&mut self, size_min: usize, cost: usize) -> Result<usize, DecodeError> {
         let n = self.var()?;
-        let max = if T::MIN == 0 { EMPTY_MAX } else { self.rest.len() / T::MIN };
-        if n > max as u64 {
+        let max = self.rest.len().checked_div(size_min).unwrap_or(EMPTY_ELEMENTS_MAX);
+        let too_many = n > max as u64; // mutant count-unchecked: let too_many = n > 1 << 20;
+        if too_many {
             return Err(DecodeError::Count);
         }
-        self.charge(n as usize * size_of::<T>())?;
+        self.charge((n as usize).saturating_mul(cost))?;
         Ok(n as usize)
     }
     /// Pays for memory about to be made.
     pub fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        self.budget = self.budget.checked_sub(bytes).ok_or(DecodeError::Budget)?;
+        let left = self.budget.checked_sub(bytes); // mutant budget-unchecked: let left = Some(self.budget);
+        self.budget = left.ok_or(DecodeError::Budget)?;
         Ok(())
     }
-    /// Enters an option, a sequence, a map or a variant's payload: what is counted as depth.
+    /// Enters an option, a sequence, a set, a map or an enum: what is counted as depth.
     pub fn nested<T>(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
-        if self.depth == DEPTH_MAX {
+        self.enter()?;
+        let v = f(self)?;
+        self.leave();
+        Ok(v)
+    }
+    /// One level down.
+    pub(crate) fn enter(&mut self) -> Result<(), DecodeError> {
+        let too_deep = self.level == LEVELS_MAX; // mutant depth-unchecked: let too_deep = false;
+        if too_deep {
             return Err(DecodeError::Depth);
         }
-        self.depth += 1;
-        let v = f(self)?;
-        self.depth -= 1;
-        Ok(v)
+        self.level += 1;
+        Ok(())
+    }
+    /// One level up.
+    pub(crate) fn leave(&mut self) {
+        self.level -= 1;
     }
 }

@@ -1,4 +1,6 @@
-//! Bytes being written.
+//! Bytes being written: numbers a word at a time, everything else as it lies in memory.
+//!
+//! Writing cannot fail; what is too large is refused by whoever sends it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -22,12 +24,26 @@ impl Out {
         self.buf.extend_from_slice(bytes);
     }
     /// LEB128, shortest form.
-    pub fn var(&mut self, mut v: u64) {
-        while v >= 0x80 {
-            self.buf.put_u8(v as u8 | 0x80);
-            v >>= 7;
+    pub fn var(&mut self, v: u64) {
+        if v < 0x80 {
+            self.buf.put_u8(v as u8);
+        } else if v >> 56 == 0 {
+            self.var_word(v);
+        } else {
+            self.var128(u128::from(v));
         }
-        self.buf.put_u8(v as u8);
+    }
+    /// Two to eight bytes: spreads the groups of seven bits over a word, writes it whole, keeps what counts.
+    #[inline(never)]
+    fn var_word(&mut self, v: u64) {
+        let n = (70 - v.leading_zeros()) as usize / 7;
+        let x = (v & 0x0fff_ffff) | (v & 0x00ff_ffff_f000_0000) << 4;
+        let x = (x & 0x0000_3fff_0000_3fff) | (x & 0x0fff_c000_0fff_c000) << 2;
+        let x = (x & 0x007f_007f_007f_007f) | (x & 0x3f80_3f80_3f80_3f80) << 1;
+        let more = 0x8080_8080_8080_8080 & ((1u64 << (8 * (n - 1))) - 1);
+        let at = self.buf.len();
+        self.buf.extend_from_slice(&(x | more).to_le_bytes());
+        self.buf.truncate(at + n);
     }
     /// LEB128, shortest form.
     pub fn var128(&mut self, mut v: u128) {

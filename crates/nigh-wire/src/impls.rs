@@ -1,6 +1,9 @@
-//! Wire forms of the standard types.
+//! Wire forms of the standard types: numbers, text, options, sequences, sets, maps, tuples, pointers.
+//!
+//! Each states its node, its bytes and its least size once; what they cost is in [`Reader`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +70,9 @@ impl Wire for u8 {
     }
     fn decode_all(count: usize, r: &mut Reader<'_>) -> Result<Vec<u8>, DecodeError> {
         Ok(r.take(count)?.to_vec())
+    }
+    fn decode_array<const N: usize>(r: &mut Reader<'_>) -> Result<[u8; N], DecodeError> {
+        r.array()
     }
 }
 impl Wire for u128 {
@@ -165,17 +171,30 @@ impl Wire for Bytes {
         r.share()
     }
 }
+/// Nanoseconds; 584 years and more are written as the most that 64 bits hold.
 impl Wire for Duration {
     const MIN: usize = 1;
     type Shape = Plain;
     fn node(b: &mut Builder) -> NodeId {
-        u64::node(b)
+        b.prim::<Duration>(Prim::Duration)
     }
     fn encode(&self, out: &mut Out) {
         out.var(u64::try_from(self.as_nanos()).unwrap_or(u64::MAX))
     }
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         r.var().map(Duration::from_nanos)
+    }
+}
+/// Holds nothing but a type.
+impl<T: Send + Sync + 'static> Wire for PhantomData<T> {
+    const MIN: usize = 0;
+    type Shape = Plain;
+    fn node(b: &mut Builder) -> NodeId {
+        <()>::node(b)
+    }
+    fn encode(&self, _: &mut Out) {}
+    fn decode(_: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(PhantomData)
     }
 }
 /// A name that many records share.
@@ -250,7 +269,7 @@ impl<T: Wire, E: Wire> Wire for Result<T, E> {
         }
     }
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        if r.tag()? { r.nested(E::decode).map(Err) } else { r.nested(T::decode).map(Ok) }
+        r.nested(|r| if r.tag()? { E::decode(r).map(Err) } else { T::decode(r).map(Ok) })
     }
 }
 impl<T: Wire> Wire for Vec<T> {
@@ -287,14 +306,15 @@ impl<K: Wire + Ord, V: Wire> Wire for BTreeMap<K, V> {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let n = r.count::<(K, V)>()?;
         let map: Self = r.nested(|r| <(K, V)>::decode_all(n, r))?.into_iter().collect();
-        if map.len() < n { Err(DecodeError::Duplicate) } else { Ok(map) }
+        let whole = map.len() == n; // mutant map-repeats-taken: let whole = true;
+        if whole { Ok(map) } else { Err(DecodeError::Duplicate) }
     }
 }
 impl<T: Wire + Ord> Wire for BTreeSet<T> {
     const MIN: usize = 1;
     type Shape = Plain;
     fn node(b: &mut Builder) -> NodeId {
-        b.define::<Self>(|b| Node::Seq(T::node(b)))
+        b.define::<Self>(|b| Node::Set(T::node(b)))
     }
     fn encode(&self, out: &mut Out) {
         out.var(self.len() as u64);
@@ -304,7 +324,7 @@ impl<T: Wire + Ord> Wire for BTreeSet<T> {
         let items = Vec::<T>::decode(r)?;
         let n = items.len();
         let set: Self = items.into_iter().collect();
-        if set.len() < n { Err(DecodeError::Duplicate) } else { Ok(set) }
+        if set.len() == n { Ok(set) } else { Err(DecodeError::Duplicate) }
     }
 }
 impl<T: Wire, const N: usize> Wire for [T; N] {
@@ -320,8 +340,7 @@ impl<T: Wire, const N: usize> Wire for [T; N] {
         T::encode_all(self, out)
     }
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let items = T::decode_all(N, r)?;
-        items.try_into().map_err(|_| DecodeError::Count)
+        T::decode_array(r)
     }
 }
 macro_rules! tuples { ($(($($n:ident $i:tt),+))*) => { $(

@@ -1,7 +1,7 @@
 //! Values that travel, and calls as values: what a contract crate needs, and no more.
 //!
 //! Reading order: [`wire`] says what a value is; [`encode`], [`decode`] are its bytes; [`schema`] describes
-//! them, so that everything else (JSON, ordered keys, other versions) reads bytes without a Rust type.
+//! them, so that everything else ([`json`], [`order`]) reads bytes without a Rust type.
 //! [`call`] is a call as a value, [`outcome`] what its caller learns, [`contract`] what an application
 //! offers. [`id`] and [`ticket`] name a call for as long as anybody remembers it.
 //!
@@ -15,6 +15,9 @@ mod decode;
 mod encode;
 mod id;
 mod impls;
+mod json;
+mod length;
+mod order;
 mod outcome;
 mod schema;
 mod ticket;
@@ -28,9 +31,13 @@ pub use contract::{Catalogue, Class, Contract, ContractKind, DuplicateName, Meth
 pub use decode::{DecodeError, Reader};
 pub use encode::Out;
 pub use id::{CallId, CallerId, Fingerprint, Keyed, ParseIdError};
+pub use json::{JsonError, parse_json};
 pub use nigh_macros::WireOfWireCrate as Wire;
 pub use outcome::{CallError, Cause, Never, NotSettled, NotSettledCause, Or, Settled, Step};
-pub use schema::{Builder, Member, Node, NodeId, Prim, Row, Schema, WireHash};
+pub use schema::{
+    BadSchema, Builder, MEMBERS_MAX, Member, NODES_MAX, Node, NodeId, Prim, Row, SCHEMA_SIZE_MAX, Schema,
+    WireHash,
+};
 pub use ticket::{ParseTicketError, Ticket};
 pub use time::Time;
 pub use value::{AnyValue, Value};
@@ -40,6 +47,7 @@ pub use wire::{Wire, decode, decode_shared, encode, schema_of};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::call::{Key, call};
-    pub use crate::schema::{Row, define_enum, define_struct, define_tuple};
+    pub use crate::length::{Length, check_length};
+    pub use crate::schema::{Integer64, Row, bounded, define_enum, define_struct, define_tuple, json_number};
     pub use crate::wire::{Fallible, IsPlain, Plain, Wire as WireTrait, plain};
 }

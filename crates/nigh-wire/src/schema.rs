@@ -1,13 +1,34 @@
 //! Shapes as data: what a writer puts on the wire (hashed), and the facts readers add.
+//!
+//! A schema is a list of nodes that name each other by number, so that recursive types end in back edges.
+//! The types and the [`Builder`] are here; the derive writes tables of [`Row`]s, not code.
+//!
+//! - [`hash`]: identity of the bytes, by merging nodes that cannot be told apart.
+//! - [`check`]: schemas from a store or a peer are bounded before use.
+//! - [`show`]: a shape as one line, for messages.
+//!
+//! Nothing here knows a value; JSON and ordered keys read bytes by these nodes.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
+
+use crate::Wire;
+
+mod check;
+mod hash;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use check::{BadSchema, MEMBERS_MAX, NODES_MAX, SCHEMA_SIZE_MAX};
+pub use hash::WireHash;
 
 /// Place of a node in its schema.
 pub type NodeId = u32;
 
-/// Built-in kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Built-in kinds. Their order is stored and hashed: only append.
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Prim {
     Unit,
@@ -27,10 +48,14 @@ pub enum Prim {
     Char,
     Str,
     Bytes,
+    /// Nanoseconds since 1970 UTC, as a `U64`; RFC 3339 in JSON.
+    Time,
+    /// Nanoseconds, as a `U64`; seconds and `s` in JSON.
+    Duration,
 }
 
-/// One shape. A newtype is its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One shape. A newtype is its content. The order is stored and hashed: only append.
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A built-in kind. `json_number`: JSON has a number, at most 2^53 - 1; not hashed.
     Prim {
@@ -57,10 +82,19 @@ pub enum Node {
         /// Wire names and payloads: unit, a shape, a tuple or a struct.
         variants: Vec<Member>,
     },
+    /// Count and elements, in order, none twice.
+    Set(NodeId),
+    /// The shape `of`, of bounded length: a reader's rule, not hashed, no byte of its own.
+    Bounded {
+        /// Text, bytes, a sequence, a set or a map, perhaps in an option.
+        of: NodeId,
+        /// Most bytes of text or bytes, most elements of the others.
+        len_max: u64,
+    },
 }
 
 /// A field of a struct or a variant of an enum.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Wire name.
     pub name: String,
@@ -90,28 +124,12 @@ pub struct Row {
 }
 
 /// A shape and all that it is made of. Recursive types end in back edges.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
 pub struct Schema {
     /// Its nodes.
     pub nodes: Vec<Node>,
     /// Where it starts.
     pub root: NodeId,
-}
-
-/// Identity of the bytes a schema describes: 16 bytes of BLAKE3.
-#[derive(nigh_macros::WireOfWireCrate, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WireHash(pub [u8; 16]);
-
-impl WireHash {
-    /// Of several parts, each prefixed by its length.
-    pub fn of(parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        WireHash(hasher.finalize().as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
-    }
 }
 
 /// A schema being built.
@@ -174,6 +192,36 @@ pub fn define_tuple(b: &mut Builder, rows: &[Row]) -> Node {
     Node::Tuple(rows.iter().map(|r| (r.ty)(b)).collect())
 }
 
+/// For macros: what `#[wire(json_number)]` may stand on.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`json_number` is for 64-bit integers, not `{Self}`",
+    label = "write `u64` or `i64`, or leave `json_number` out: smaller integers are numbers in JSON anyway"
+)]
+pub trait Integer64: Wire {
+    #[doc(hidden)]
+    const PRIM: Prim;
+}
+impl Integer64 for u64 {
+    const PRIM: Prim = Prim::U64;
+}
+impl Integer64 for i64 {
+    const PRIM: Prim = Prim::I64;
+}
+
+/// For macros: the node of a 64-bit integer that is a number in JSON.
+#[doc(hidden)]
+pub fn json_number<T: Integer64>(b: &mut Builder) -> NodeId {
+    b.define::<PhantomData<(Prim, T)>>(|_| Node::Prim { prim: T::PRIM, json_number: true })
+}
+
+/// For macros: the node of a `T` of at most `len_max` bytes or elements.
+#[doc(hidden)]
+pub fn bounded<T: Wire>(b: &mut Builder, len_max: u64) -> NodeId {
+    let of = T::node(b);
+    b.push(Node::Bounded { of, len_max })
+}
+
 impl Schema {
     /// A record of named shapes: the arguments of a method.
     pub fn record(rows: &[Row]) -> Schema {
@@ -183,10 +231,46 @@ impl Schema {
         b.finish(root)
     }
 
-    /// Identity of the bytes: kinds, wire names, order. Not: type names, docs, `was`, defaults.
-    pub fn hash(&self) -> WireHash {
-        // TODO(wire): partition refinement; this skeleton hashes the graph as built.
-        let text = format!("{:?}", (&self.nodes, self.root));
-        WireHash::of(&[text.as_bytes()])
+    /// The node at `id`. Out of range, which [`Schema::check`] refuses, it is the empty enum: no value fits.
+    pub fn node(&self, id: NodeId) -> &Node {
+        const NOTHING: &Node = &Node::Enum { variants: Vec::new() };
+        self.nodes.get(id as usize).unwrap_or(NOTHING)
+    }
+
+    /// The node at `id` behind its bounds.
+    pub(crate) fn behind_bounds(&self, mut id: NodeId) -> NodeId {
+        // A circle of bounds is refused by `check`; unchecked, it ends here after one round.
+        for _ in 0..self.nodes.len() {
+            let Node::Bounded { of, .. } = self.node(id) else { break };
+            id = *of;
+        }
+        id
+    }
+
+    /// What a node is made of, in order.
+    pub(crate) fn edges(&self, id: NodeId) -> Vec<NodeId> {
+        match self.node(id) {
+            Node::Prim { .. } => vec![],
+            Node::Option(a) | Node::Seq(a) | Node::Set(a) | Node::Bounded { of: a, .. } => vec![*a],
+            Node::Map(k, v) => vec![*k, *v],
+            Node::Tuple(all) => all.clone(),
+            Node::Struct { fields: all } | Node::Enum { variants: all } => all.iter().map(|m| m.ty).collect(),
+        }
+    }
+
+    /// True if values of this node take no byte: so many may stand in a sequence that no input pays for.
+    pub(crate) fn is_empty_kind(&self, id: NodeId) -> bool {
+        // Shapes nested deeper than this without a byte are taken for some: their count is held to the input.
+        self.takes_no_byte(id, check::NESTING_MAX)
+    }
+    fn takes_no_byte(&self, id: NodeId, nesting_left: u32) -> bool {
+        let Some(left) = nesting_left.checked_sub(1) else { return false };
+        match self.node(id) {
+            Node::Prim { prim, .. } => *prim == Prim::Unit,
+            Node::Tuple(all) => all.iter().all(|a| self.takes_no_byte(*a, left)),
+            Node::Struct { fields } => fields.iter().all(|m| self.takes_no_byte(m.ty, left)),
+            Node::Bounded { of, .. } => self.takes_no_byte(*of, left),
+            _ => false,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Builder, DecodeError, NodeId, Out, Reader, Wire};
+use crate::{Builder, DecodeError, NodeId, Out, Prim, Reader, Wire};
 
 /// A moment: nanoseconds since 1970-01-01 UTC, leap seconds ignored. Reaches the year 2554.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,8 +46,7 @@ impl Wire for Time {
     const MIN: usize = 1;
     type Shape = crate::wire::Plain;
     fn node(b: &mut Builder) -> NodeId {
-        // Until named forms are built, a moment travels as its number.
-        u64::node(b)
+        b.prim::<Time>(Prim::Time)
     }
     fn encode(&self, out: &mut Out) {
         self.0.encode(out);

@@ -1,6 +1,7 @@
 //! What a value is: something with a schema, an encoding and a bounded decoding.
 //!
-//! Derive it. Layout: `spec/values.md`.
+//! Derive it. Layout: `spec/values.md`. `usize`, `isize`, references and hash maps have no wire form: their
+//! size, lifetime or order differs between processes.
 
 use bytes::Bytes;
 
@@ -43,6 +44,21 @@ pub trait Wire: Sized + Send + Sync + 'static {
             items.push(Self::decode(r)?);
         }
         Ok(items)
+    }
+    /// Reads an array; in place, since its size is the type's.
+    #[doc(hidden)]
+    fn decode_array<const N: usize>(r: &mut Reader<'_>) -> Result<[Self; N], DecodeError> {
+        let mut failed = None;
+        let items: [Option<Self>; N] = std::array::from_fn(|_| {
+            if failed.is_some() {
+                return None;
+            }
+            Self::decode(r).map_err(|error| failed = Some(error)).ok()
+        });
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(items.map(|item| item.expect("nothing failed, so every item was read"))),
+        }
     }
 }
 

@@ -1,0 +1,183 @@
+//! Ordered keys: another form of an encoded value, whose byte order is the value's `Ord`.
+//!
+//! Stores list keys by it, and JSON sorts maps and sets by it: no Rust type is needed to compare. The form is
+//! prefix-free per shape, so that field after field compares as tuples do; it is injective, and nobody reads
+//! it back. Layout: `spec/values.md`. Types whose `Ord` is not the derived one (`Reverse`) sort by their
+//! fields all the same.
+
+use crate::{DecodeError, Node, NodeId, Prim, Reader, Schema};
+
+/// Shapes inside each other that are walked: 64 levels of 16 structs or tuples each.
+const FRAMES_MAX: u32 = 1_024;
+/// Ends text and bytes; a zero inside is followed by [`ZERO_INSIDE`], so the end sorts first.
+const END: [u8; 2] = [0, 0];
+/// Follows a zero byte inside text and bytes.
+const ZERO_INSIDE: u8 = 0xff;
+/// Before each element of a sequence, set or map.
+const MORE: u8 = 1;
+/// After the last element.
+const NO_MORE: u8 = 0;
+/// What visiting one node costs of the budget: a schema can ask for many visits that read no byte.
+const VISIT_COST: usize = 1;
+
+impl Schema {
+    /// A form of the encoded value whose byte order is the value's order.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no value of this shape.
+    pub fn order_key(&self, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        self.order_key_of(self.root, bytes)
+    }
+
+    pub(crate) fn order_key_of(&self, id: NodeId, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        let mut walk =
+            Walk { schema: self, r: Reader::new(bytes), out: Vec::with_capacity(bytes.len() + 8), frames: 0 };
+        walk.node(id, None)?;
+        walk.r.end()?;
+        Ok(walk.out)
+    }
+}
+
+struct Walk<'a> {
+    schema: &'a Schema,
+    r: Reader<'a>,
+    out: Vec<u8>,
+    frames: u32,
+}
+
+type Done = Result<(), DecodeError>;
+
+impl Walk<'_> {
+    fn node(&mut self, id: NodeId, len_max: Option<u64>) -> Done {
+        self.r.charge(VISIT_COST)?;
+        if self.frames == FRAMES_MAX {
+            return Err(DecodeError::Depth);
+        }
+        self.frames += 1;
+        let schema = self.schema;
+        match schema.node(id) {
+            Node::Prim { prim, .. } => self.prim(*prim, len_max)?,
+            Node::Option(of) => self.option(*of, len_max)?,
+            Node::Seq(of) | Node::Set(of) => self.elements(&[*of], len_max)?,
+            Node::Map(k, v) => self.elements(&[*k, *v], len_max)?,
+            Node::Tuple(all) => all.iter().try_for_each(|id| self.node(*id, None))?,
+            Node::Struct { fields } => fields.iter().try_for_each(|m| self.node(m.ty, None))?,
+            Node::Enum { variants } => {
+                self.r.enter()?;
+                let at = self.r.var()?;
+                let member = usize::try_from(at).ok().and_then(|at| variants.get(at));
+                let member = member.ok_or(DecodeError::Variant)?;
+                // At most 1,024 variants: two bytes hold the position.
+                self.out.extend((at as u16).to_be_bytes());
+                self.node(member.ty, None)?;
+                self.r.leave();
+            }
+            Node::Bounded { of, len_max: max } => {
+                self.node(*of, Some(len_max.map_or(*max, |m| m.min(*max))))?
+            }
+        }
+        self.frames -= 1;
+        Ok(())
+    }
+
+    fn option(&mut self, of: NodeId, len_max: Option<u64>) -> Done {
+        let some = self.r.tag()?;
+        self.out.push(u8::from(some));
+        if some {
+            self.r.enter()?;
+            self.node(of, len_max)?;
+            self.r.leave();
+        }
+        Ok(())
+    }
+
+    fn elements(&mut self, parts: &[NodeId], len_max: Option<u64>) -> Done {
+        let size_min = usize::from(!parts.iter().all(|id| self.schema.is_empty_kind(*id)));
+        let count = self.r.count_of(size_min, VISIT_COST)?;
+        check_len(count, len_max)?;
+        self.r.enter()?;
+        for _ in 0..count {
+            self.out.push(MORE);
+            parts.iter().try_for_each(|id| self.node(*id, None))?;
+        }
+        self.out.push(NO_MORE);
+        self.r.leave();
+        Ok(())
+    }
+
+    fn prim(&mut self, prim: Prim, len_max: Option<u64>) -> Done {
+        match prim {
+            Prim::Unit => {}
+            Prim::Bool => {
+                let v = self.r.tag()?;
+                self.out.push(u8::from(v));
+            }
+            Prim::U8 => {
+                let v = self.r.byte()?;
+                self.out.push(v);
+            }
+            // The sign bit is turned, so that negative numbers come first.
+            Prim::I8 => {
+                let v = self.r.byte()?;
+                self.out.push(v ^ 0x80);
+            }
+            Prim::U16 => self.number::<u16, 2>(u16::to_be_bytes)?,
+            Prim::U32 => self.number::<u32, 4>(u32::to_be_bytes)?,
+            Prim::U64 | Prim::Time | Prim::Duration => self.number::<u64, 8>(u64::to_be_bytes)?,
+            Prim::U128 => self.number::<u128, 16>(u128::to_be_bytes)?,
+            Prim::I16 => self.number::<i16, 2>(|v| (v ^ i16::MIN).to_be_bytes())?,
+            Prim::I32 => self.number::<i32, 4>(|v| (v ^ i32::MIN).to_be_bytes())?,
+            Prim::I64 => {
+                let sign = i64::MIN; // mutant order-sign-kept: let sign = 0;
+                self.number::<i64, 8>(|v| (v ^ sign).to_be_bytes())?;
+            }
+            Prim::I128 => self.number::<i128, 16>(|v| (v ^ i128::MIN).to_be_bytes())?,
+            Prim::F32 => self.number::<f32, 4>(|v| {
+                let bits = v.to_bits();
+                (if bits >> 31 == 1 { !bits } else { bits ^ 1 << 31 }).to_be_bytes()
+            })?,
+            Prim::F64 => self.number::<f64, 8>(|v| {
+                let bits = v.to_bits();
+                (if bits >> 63 == 1 { !bits } else { bits ^ 1 << 63 }).to_be_bytes()
+            })?,
+            Prim::Char => {
+                let v = <char as crate::Wire>::decode(&mut self.r)?;
+                self.out.extend(u32::from(v).to_be_bytes());
+            }
+            Prim::Str => {
+                let v = self.r.str()?;
+                check_len(v.len(), len_max)?;
+                self.escaped(v.as_bytes());
+            }
+            Prim::Bytes => {
+                let v = self.r.bytes()?;
+                check_len(v.len(), len_max)?;
+                self.escaped(v);
+            }
+        }
+        Ok(())
+    }
+
+    fn number<T: crate::Wire, const N: usize>(&mut self, form: impl Fn(T) -> [u8; N]) -> Done {
+        let v = T::decode(&mut self.r)?;
+        self.out.extend(form(v));
+        Ok(())
+    }
+
+    fn escaped(&mut self, bytes: &[u8]) {
+        for &b in bytes {
+            self.out.push(b);
+            let ends_early = b == 0; // mutant order-zero-unescaped: let ends_early = false;
+            if ends_early {
+                self.out.push(ZERO_INSIDE);
+            }
+        }
+        self.out.extend(END);
+    }
+}
+
+/// Holds a length to the bound of its type.
+pub(crate) fn check_len(len: usize, len_max: Option<u64>) -> Done {
+    if len_max.is_some_and(|max| len as u64 > max) { Err(DecodeError::Len) } else { Ok(()) }
+}
