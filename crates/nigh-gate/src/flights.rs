@@ -34,7 +34,7 @@ impl Name {
     ) -> Option<Self> {
         match identity {
             Identity::Fresh => None,
-            Identity::Id(id) => {
+            Identity::Id(id) | Identity::Reserved(id, _) => {
                 Some(Name { contract: String::new(), method: "", key: None, text: id.to_string() })
             }
             Identity::Once(text) => {

@@ -198,7 +198,7 @@ impl Gate {
 
     async fn perform(&self, what: What, identity: Identity, due: Instant) -> Outcome {
         let within = Some(due.saturating_duration_since(Instant::now()));
-        self.nigh.perform(Ask { what, within, identity, if_version: None }).await
+        self.nigh.perform(Ask { what, within, identity }).await
     }
 }
 
