@@ -108,6 +108,26 @@ struct Lists(Vec<Lists>);
 #[derive(Wire, Debug)]
 struct Chain(Option<Box<Chain>>);
 
+#[derive(Wire, Debug)]
+enum Expr {
+    Leaf { a: u64, b: String, c: [u64; 32], d: Option<String> },
+    Neg(Box<Expr>),
+}
+
+/// 64 levels of a type of 330 bytes: a browser's thread has 1 MiB.
+#[test]
+fn the_deepest_value_fits_a_small_stack() {
+    let leaf = Expr::Leaf { a: 1, b: "b".into(), c: [1; 32], d: None };
+    let deepest = encode(&(0..63).fold(leaf, |inner, _| Expr::Neg(Box::new(inner))));
+    let run = move || {
+        assert!(decode::<Expr>(&deepest).is_ok());
+        let one_more = [&[1], &deepest[..]].concat();
+        assert_eq!(decode::<Expr>(&one_more).err(), Some(Depth));
+    };
+    let small = std::thread::Builder::new().stack_size(512 << 10);
+    small.spawn(run).expect("threads start").join().expect("it fits");
+}
+
 /// What is made in memory is paid from 64 KiB and 8 times the input: at the limit, and one past it.
 #[test]
 fn memory_is_paid_before_it_is_made() {
