@@ -72,7 +72,7 @@ struct Bounds {
     even: u8,
 }
 fn even(v: &u8) -> Result<(), String> {
-    if v % 2 == 0 { Ok(()) } else { Err(format!("{v} is odd")) }
+    if v.is_multiple_of(2) { Ok(()) } else { Err(format!("{v} is odd")) }
 }
 
 /// Each limit at the limit and one past it.
@@ -109,6 +109,7 @@ struct Lists(Vec<Lists>);
 struct Chain(Option<Box<Chain>>);
 
 #[derive(Wire, Debug)]
+#[allow(clippy::large_enum_variant)] // Its size is the point.
 enum Expr {
     Leaf { a: u64, b: String, c: [u64; 32], d: Option<String> },
     Neg(Box<Expr>),

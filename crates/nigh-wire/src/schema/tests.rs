@@ -11,7 +11,7 @@ use crate::{Member, Node, NodeId, Prim, Schema, Wire, WireHash, encode, schema_o
 
 /// Types of one name and other shapes live in modules.
 macro_rules! shapes { ($($m:ident { $($item:item)* })*) => { $( mod $m {
-    #![allow(dead_code)]
+    #![allow(dead_code, clippy::box_collection)] // Shapes are read, never built.
     use crate::Wire;
     $( #[derive(Wire)] $item )*
     pub(super) fn hash() -> crate::WireHash { crate::schema_of::<A>().hash() }
