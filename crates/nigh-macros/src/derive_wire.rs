@@ -16,6 +16,8 @@ use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Type};
 
 mod attrs;
 mod refuse;
+#[cfg(test)]
+mod tests;
 
 use attrs::{Absent, Attrs, Place};
 
