@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 use crate::{CallId, Fingerprint, Keyed, Time, Wire, WireHash};
 
+#[cfg(test)]
+mod tests;
+
 /// Names a call in doubt. Keep it, write it down, settle it from any process.
 ///
 /// Its text form is `nighT1.` and base64url.
