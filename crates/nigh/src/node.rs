@@ -322,7 +322,7 @@ fn open_store(
     // R17: births of this process are corrected by the log time of its own shards.
     let log_time = owner.log_time_max();
     calls.handle_local_time(PeerFacts { clock: clock.wall().max(log_time), log_time });
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress::starting_at(log.next_group()));
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::io(name.to_owned(), e))
     };

@@ -24,6 +24,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Of a log whose next group this is: those below are durable, and were replayed.
+    pub(crate) fn starting_at(next: GroupId) -> Self {
+        Progress { group: AtomicU64::new(next.0.saturating_sub(1)), ..Progress::default() }
+    }
     /// The last group known to be durable.
     pub(crate) fn group(&self) -> GroupId {
         GroupId(self.group.load(Ordering::Acquire))
@@ -70,7 +74,9 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
         let shard = shards[fenced].0;
         exit(&format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
-    progress.group.store(appended.group.map_or(0, |g| g.0), Ordering::Release);
+    if let Some(group) = appended.group {
+        progress.group.store(group.0, Ordering::Release);
+    }
     progress.groups.fetch_add(1, Ordering::Relaxed);
     let records: u64 = group.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);

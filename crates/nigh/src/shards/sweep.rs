@@ -28,7 +28,8 @@ pub(crate) fn run(
     every: Duration,
     stop: &Receiver<()>,
 ) {
-    let mut swept = progress.group();
+    // What was replayed at the start is swept first.
+    let mut swept = GroupId(0);
     loop {
         let last = stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
         if progress.group() > swept || last {
