@@ -68,11 +68,6 @@ impl<'a> Reader<'a> {
     pub fn shared(bytes: &'a Bytes) -> Self {
         Reader { whole: Some(bytes), ..Self::new(bytes) }
     }
-    /// Reads bytes that this program wrote and a checksum covers, without a budget: a legitimate value may be
-    /// sparse. What it makes is still bounded, by its length times the size of the largest type inside.
-    pub fn stored(bytes: &'a Bytes) -> Self {
-        Reader { budget: usize::MAX, ..Self::shared(bytes) }
-    }
     /// All was read.
     pub fn end(&self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::Rest) }
@@ -86,6 +81,11 @@ impl<'a> Reader<'a> {
         let (&b, rest) = self.rest.split_first().ok_or(DecodeError::End)?;
         self.rest = rest;
         Ok(b)
+    }
+    /// Reads bytes that this program wrote and a checksum covers, without a budget: a legitimate value may be
+    /// sparse. What it makes is still bounded, by its length times the size of the largest type inside.
+    pub fn stored(bytes: &'a Bytes) -> Self {
+        Reader { budget: usize::MAX, ..Self::shared(bytes) }
     }
     /// The next `n` bytes.
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
