@@ -138,11 +138,6 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(b)
     }
-    /// Reads bytes that this program wrote and a checksum covers, without a budget: a legitimate value may be
-    /// sparse. What it makes is still bounded, by its length times the size of the largest type inside.
-    pub fn stored(bytes: &'a Bytes) -> Self {
-        Reader { budget: usize::MAX, ..Self::shared(bytes) }
-    }
     /// The next `n` bytes.
     pub fn take(&mut self, n: usize) -> Result<&'a [u8], DecodeError> {
         let (a, b) = self.rest.split_at_checked(n).ok_or(DecodeError::End)?;
