@@ -14,6 +14,7 @@ use nigh_wire::{Bytes, CallId, CallerId, Fingerprint, Time};
 use self::world::{Act, Ask, Heard, World, keyed};
 use super::*;
 
+mod at_limits;
 mod histories;
 mod world;
 
