@@ -259,6 +259,7 @@ impl<R> Shard<R> {
     /// An append failed, was fenced, or nobody knows (R9), or the shard is another's: its memory is dropped
     /// whole. All who wait, and the holder of a permit, are to be told `AskAgain`.
     pub fn fail(self) -> Vec<R> {
+        // R9: records, answers and tables go together; the log says what is left of them.
         self.gates.into_replies()
     }
 
