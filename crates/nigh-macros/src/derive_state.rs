@@ -66,15 +66,18 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
         #[automatically_derived]
         #[allow(unused_variables, unused_mut, clippy::all)]
         impl #ig ::nigh::State for #me #tg #wh {
-            type Saved = (#(#parts::Saved,)*);
-            fn begin(&mut self) -> Self::Saved { (#(#parts::begin(&mut self.#names),)*) }
+            // A trait's associated type may not name the private types of fields: so it names none.
+            type Saved = ::nigh::__private::Saved;
+            fn begin(&mut self) -> Self::Saved {
+                ::nigh::__private::save((#(#parts::begin(&mut self.#names),)*))
+            }
             fn undo(&mut self, saved: Self::Saved) {
-                let (#(#saved,)*) = saved;
+                let (#(#saved,)*) = ::nigh::__private::saved(saved);
                 #(#parts::release(&mut self.#names, &#saved);)*
                 #(#parts::undo(&mut self.#names, #saved);)*
             }
             fn commit(&mut self, saved: Self::Saved, redo: &mut ::nigh::__private::Out) -> bool {
-                let (#(#saved,)*) = saved;
+                let (#(#saved,)*) = ::nigh::__private::saved(saved);
                 let mut changed = false;
                 #(changed |= #parts::commit(&mut self.#names, #saved, #index, redo);)*
                 changed

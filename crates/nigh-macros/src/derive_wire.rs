@@ -16,6 +16,8 @@ use syn::{Data, DeriveInput, Error, Fields, Generics, Ident, Type};
 
 mod attrs;
 mod refuse;
+#[cfg(test)]
+mod tests;
 
 use attrs::{Absent, Attrs, Place};
 
@@ -114,7 +116,7 @@ impl Make<'_> {
         let decode = self.decode_parts(&parts);
         let min = seen.iter().map(|p| {
             let ty = &p.ty;
-            quote_spanned!(ty.span()=> <#ty as #wire::Wire>::MIN)
+            quote_spanned!(at(ty.span())=> <#ty as #wire::Wire>::MIN)
         });
         Body {
             min: quote!(0 #(+ #min)*),
@@ -210,14 +212,14 @@ impl Make<'_> {
         let rows = parts.iter().map(|p| {
             let (name, ty, was, docs) = (&p.name, &p.ty, &p.said.was, &p.said.docs);
             let node = match (&p.said.json_number, &p.said.len_max) {
-                (Some(_), _) => quote_spanned!(ty.span()=> #private::json_number::<#ty>),
-                (_, Some((_, max))) => quote_spanned!(ty.span()=> |b| #private::bounded::<#ty>(b, #max)),
-                _ => quote_spanned!(ty.span()=> <#ty as #wire::Wire>::node),
+                (Some(_), _) => quote_spanned!(at(ty.span())=> #private::json_number::<#ty>),
+                (_, Some((_, max))) => quote_spanned!(at(ty.span())=> |b| #private::bounded::<#ty>(b, #max)),
+                _ => quote_spanned!(at(ty.span())=> <#ty as #wire::Wire>::node),
             };
             let default = match &p.said.default {
                 None => quote!(::core::option::Option::None),
                 Some(Absent::Default(span)) => {
-                    let make = quote_spanned!(*span=> <#ty as ::core::default::Default>::default());
+                    let make = quote_spanned!(at(*span)=> <#ty as ::core::default::Default>::default());
                     quote!(::core::option::Option::Some(|| #private::encoded::<#ty>(#make)))
                 }
                 Some(Absent::Path(path)) => {
@@ -233,9 +235,9 @@ impl Make<'_> {
     fn node_of(&self, p: &Part) -> TokenStream {
         let (wire, private, ty) = (self.wire, &self.private, &p.ty);
         match (&p.said.json_number, &p.said.len_max) {
-            (Some(_), _) => quote_spanned!(ty.span()=> #private::json_number::<#ty>(b)),
-            (_, Some((_, max))) => quote_spanned!(ty.span()=> #private::bounded::<#ty>(b, #max)),
-            _ => quote_spanned!(ty.span()=> <#ty as #wire::Wire>::node(b)),
+            (Some(_), _) => quote_spanned!(at(ty.span())=> #private::json_number::<#ty>(b)),
+            (_, Some((_, max))) => quote_spanned!(at(ty.span())=> #private::bounded::<#ty>(b, #max)),
+            _ => quote_spanned!(at(ty.span())=> <#ty as #wire::Wire>::node(b)),
         }
     }
 
@@ -247,7 +249,7 @@ impl Make<'_> {
         let rest = (seen.len() < parts.len()).then(|| quote!(..));
         let puts = seen.iter().map(|p| {
             let (n, t) = (&p.bind, &p.ty);
-            quote_spanned!(t.span()=> <#t as #wire::Wire>::encode(#n, out);)
+            quote_spanned!(at(t.span())=> <#t as #wire::Wire>::encode(#n, out);)
         });
         (quote!({ #(#keys: #binds,)* #rest }), quote!(#(#puts)*))
     }
@@ -258,14 +260,14 @@ impl Make<'_> {
         let takes = parts.iter().map(|p| {
             let (k, t) = (&p.key, &p.ty);
             if !p.on_wire() {
-                return quote_spanned!(t.span()=> #k: <#t as ::core::default::Default>::default());
+                return quote_spanned!(at(t.span())=> #k: <#t as ::core::default::Default>::default());
             }
-            let mut value = quote_spanned!(t.span()=> <#t as #wire::Wire>::decode(r)?);
+            let mut value = quote_spanned!(at(t.span())=> <#t as #wire::Wire>::decode(r)?);
             if let Some((_, max)) = &p.said.len_max {
-                value = quote_spanned!(t.span()=> #private::check_length(#value, #max)?);
+                value = quote_spanned!(at(t.span())=> #private::check_length(#value, #max)?);
             }
             if let Some(rule) = &p.said.check {
-                value = quote_spanned!(rule.span()=> #private::check_rule(#value, #rule)?);
+                value = quote_spanned!(at(rule.span())=> #private::check_rule(#value, #rule)?);
             }
             quote!(#k: #value)
         });
@@ -311,14 +313,15 @@ impl Make<'_> {
                 fn from(never: #wire::Never) -> Self { match never {} }
             }
         };
+        // Names that no user's type has: a parameter would shadow it.
         let or = matches!(input.data, Data::Enum(_)).then(|| {
             quote! {
                 #[automatically_derived]
-                impl<A, B> ::core::convert::From<#wire::Or<A, B>> for #name
+                impl<__First, __Then> ::core::convert::From<#wire::Or<__First, __Then>> for #name
                 where
-                    #name: ::core::convert::From<A> + ::core::convert::From<B>,
+                    #name: ::core::convert::From<__First> + ::core::convert::From<__Then>,
                 {
-                    fn from(error: #wire::Or<A, B>) -> Self { error.merge() }
+                    fn from(error: #wire::Or<__First, __Then>) -> Self { error.merge() }
                 }
             }
         });
@@ -369,4 +372,9 @@ fn wire_name(said: &Attrs, ident: &Ident) -> (String, Span) {
         Some(name) => (name.value(), name.span()),
         None => (ident.unraw().to_string(), ident.span()),
     }
+}
+
+/// Shown at `span`, but meaning our own names: a type may come out of somebody's `macro_rules!`.
+fn at(span: Span) -> Span {
+    Span::call_site().located_at(span)
 }

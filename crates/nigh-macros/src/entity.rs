@@ -146,11 +146,20 @@ impl Block {
         };
         let target = quote_spanned!(me.span()=> ::nigh::__private::entity_target::<#me>(&self.key));
         let handles = methods.iter().map(|m| m.handle(&m.vis, &target));
-        let docs = format!("Calls of one [`{name}`]: its methods as values.");
+        // Public, since `Entity::Ref` may show nothing less visible than the entity, whatever that is; but
+        // documented only where a method is.
+        let docs = match vis {
+            Visibility::Public(_) => {
+                let docs = format!("Calls of one [`{name}`]: its methods as values.");
+                quote!(#[doc = #docs])
+            }
+            _ => quote!(#[doc(hidden)]),
+        };
         let shown = reference.to_string();
         quote! {
-            #[doc = #docs]
-            #vis struct #reference #ig #wh {
+            #docs
+            #[allow(dead_code, missing_docs, unreachable_pub, private_bounds)]
+            pub struct #reference #ig #wh {
                 key: ::nigh::__private::Bytes,
                 _of: ::core::marker::PhantomData<fn() -> #me>,
             }
@@ -177,7 +186,12 @@ impl Block {
     fn described(&self, entity: &Entity) -> TokenStream {
         let (me, Entity { reference, wire_name, key, .. }) = (&self.me, entity);
         let (ig, tg, wh) = self.generics.split_for_impl();
-        let key = key.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
+        let key = match key {
+            Some(key) => quote_spanned!(key.span()=> type Key = #key;),
+            None => quote!(
+                type Key = ();
+            ),
+        };
         let name = match self.generics.params.is_empty() {
             true => quote!(::std::borrow::Cow::Borrowed(#wire_name)),
             false => quote!(::nigh::__private::instance_name::<#me>(#wire_name)),
@@ -191,7 +205,7 @@ impl Block {
             #[automatically_derived]
             #[allow(deprecated, unused_variables, clippy::all)]
             impl #ig ::nigh::Entity for #me #wh {
-                type Key = #key;
+                #key
                 type Ref = #reference #tg;
                 fn name() -> ::std::borrow::Cow<'static, str> { #name }
                 fn contract() -> ::nigh::__private::Contract {
@@ -229,8 +243,11 @@ fn is_tx(input: &syn::FnArg) -> bool {
     matches!(&*input.ty, Type::Reference(r) if last(&r.elem).is_some_and(|s| s.ident == "Tx"))
 }
 
-/// A handle is as visible as the widest of its methods.
+/// `Wallet::at` is as visible as the widest of its methods.
 fn widest(methods: &[Method]) -> Visibility {
     let public = methods.iter().find(|m| matches!(m.vis, Visibility::Public(_)));
     public.or(methods.first()).map_or(Visibility::Inherited, |m| m.vis.clone())
 }
+
+#[cfg(test)]
+mod tests;

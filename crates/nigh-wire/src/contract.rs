@@ -1,9 +1,15 @@
 //! What an application offers, as data: doors, links and tools read it and know no Rust type.
+//!
+//! A [`Catalogue`] is built once at start. What costs (hashes, the digest, names to numbers) is worked out
+//! there; looking up a method on a call's path is a search in a sorted table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::{Schema, Wire, WireHash, schema_of};
+
+#[cfg(test)]
+mod tests;
 
 /// What may happen to copies of a call. Declared on the method, checked rather than trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,11 +97,29 @@ impl Contract {
 pub struct MethodIndex(pub u32);
 
 /// All contracts of an application, by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Catalogue {
-    contracts: BTreeMap<String, Contract>,
-    /// (contract, place in it), by index.
-    methods: Vec<(String, usize)>,
+    /// By name.
+    contracts: Vec<Contract>,
+    /// By number.
+    methods: Vec<Place>,
+    /// Numbers sorted by the method's name, of one contract each: those of `contracts`, in their order.
+    by_name: Vec<Vec<MethodIndex>>,
+    digest: WireHash,
+}
+
+/// Where a method is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    contract: usize,
+    method: usize,
+    answer: WireHash,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Catalogue::new([]).expect("nothing has no name twice")
+    }
 }
 
 /// Two contracts, or two methods of one, share a name.
@@ -118,39 +142,56 @@ impl Catalogue {
     pub fn new(contracts: impl IntoIterator<Item = Contract>) -> Result<Self, DuplicateName> {
         let mut all = BTreeMap::new();
         for contract in contracts {
-            for (i, m) in contract.methods.iter().enumerate() {
-                if contract.methods[..i].iter().any(|other| other.name == m.name) {
-                    return Err(DuplicateName(format!("{}.{}", contract.name, m.name)));
-                }
+            let mut names = BTreeSet::new();
+            if let Some(m) = contract.methods.iter().find(|m| !names.insert(m.name)) {
+                return Err(DuplicateName(format!("{}.{}", contract.name, m.name)));
             }
             let name = contract.name.clone();
             if all.insert(name.clone(), contract).is_some() {
                 return Err(DuplicateName(name));
             }
         }
-        let places = |c: &Contract| (0..c.methods.len()).map(|i| (c.name.clone(), i)).collect::<Vec<_>>();
-        let methods = all.values().flat_map(places).collect();
-        Ok(Catalogue { contracts: all, methods })
+        let contracts: Vec<Contract> = all.into_values().collect();
+        let (mut methods, mut by_name) = (vec![], vec![]);
+        for (contract, c) in contracts.iter().enumerate() {
+            let first = methods.len();
+            let place = |(method, m): (usize, &Method)| Place { contract, method, answer: m.answer_hash() };
+            methods.extend(c.methods.iter().enumerate().map(place));
+            let mut numbers: Vec<_> = (first..methods.len()).map(|i| MethodIndex(i as u32)).collect();
+            numbers.sort_by_key(|i| c.methods[i.0 as usize - first].name);
+            by_name.push(numbers);
+        }
+        let digest = digest(&contracts, &methods);
+        Ok(Catalogue { contracts, methods, by_name, digest })
     }
 
     /// All contracts, by name.
     pub fn contracts(&self) -> impl Iterator<Item = &Contract> {
-        self.contracts.values()
+        self.contracts.iter()
     }
     /// The contract of this wire name.
     pub fn contract(&self, name: &str) -> Option<&Contract> {
-        self.contracts.get(name)
+        self.place(name).map(|at| &self.contracts[at])
     }
-    /// The number of a method.
+    fn place(&self, contract: &str) -> Option<usize> {
+        self.contracts.binary_search_by(|c| c.name.as_str().cmp(contract)).ok()
+    }
+    /// The number of a method. Two binary searches.
     pub fn index(&self, contract: &str, method: &str) -> Option<MethodIndex> {
-        let found = |(c, i): &(String, usize)| c == contract && self.contracts[c].methods[*i].name == method;
-        self.methods.iter().position(found).map(|i| MethodIndex(i as u32))
+        let at = self.place(contract)?;
+        let name = |i: &MethodIndex| self.contracts[at].methods[self.methods[i.0 as usize].method].name;
+        let numbers = &self.by_name[at];
+        numbers.binary_search_by(|i| name(i).cmp(method)).ok().map(|found| numbers[found])
     }
     /// The method of this number.
     pub fn method(&self, index: MethodIndex) -> Option<(&Contract, &Method)> {
-        let (contract, place) = self.methods.get(index.0 as usize)?;
-        let contract = &self.contracts[contract];
-        Some((contract, &contract.methods[*place]))
+        let place = self.methods.get(index.0 as usize)?;
+        let contract = &self.contracts[place.contract];
+        Some((contract, &contract.methods[place.method]))
+    }
+    /// [`Method::answer_hash`], worked out once.
+    pub fn answer_hash(&self, index: MethodIndex) -> Option<WireHash> {
+        self.methods.get(index.0 as usize).map(|place| place.answer)
     }
     /// How many methods there are.
     pub fn len(&self) -> usize {
@@ -163,19 +204,28 @@ impl Catalogue {
 
     /// One digest of all names and shapes: equal on both ends of a link, or the link is refused.
     pub fn digest(&self) -> WireHash {
-        let mut parts: Vec<Vec<u8>> = Vec::new();
-        for contract in self.contracts.values() {
-            parts.push(contract.name.as_bytes().to_vec());
-            if let ContractKind::Entity { key, .. } = &contract.kind {
-                parts.push(key.hash().0.to_vec());
-            }
-            for m in &contract.methods {
-                parts.push(m.name.as_bytes().to_vec());
-                parts.push(vec![m.class as u8]);
-                parts.push(m.args.hash().0.to_vec());
-                parts.push(m.answer_hash().0.to_vec());
-            }
-        }
-        WireHash::of(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+        self.digest
     }
+}
+
+/// Every part has its length before it, and every list its count, so that no two catalogues read alike.
+fn digest(contracts: &[Contract], methods: &[Place]) -> WireHash {
+    let count = |n: usize| (n as u64).to_le_bytes().to_vec();
+    let mut parts = vec![count(contracts.len())];
+    let mut answers = methods.iter().map(|place| place.answer);
+    for contract in contracts {
+        parts.push(contract.name.as_bytes().to_vec());
+        parts.push(match &contract.kind {
+            ContractKind::Entity { key, .. } => key.hash().0.to_vec(),
+            ContractKind::Service => vec![],
+        });
+        parts.push(count(contract.methods.len()));
+        for m in &contract.methods {
+            parts.push(m.name.as_bytes().to_vec());
+            parts.push(vec![m.class as u8]);
+            parts.push(m.args.hash().0.to_vec());
+            parts.push(answers.next().expect("each method has its place").0.to_vec());
+        }
+    }
+    WireHash::of(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }

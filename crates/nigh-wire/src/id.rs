@@ -5,6 +5,9 @@ use std::str::FromStr;
 
 use crate::{Time, Wire};
 
+#[cfg(test)]
+mod tests;
+
 /// One user of numbers at a time (R1): drawn at random at each start of a process, 128 bits.
 #[derive(Wire, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerId(pub u128);
@@ -88,7 +91,8 @@ impl FromStr for CallId {
         let mut parts = text.split('.');
         let mut next = || parts.next().ok_or(ParseIdError);
         let (prefix, caller, number, birth) = (next()?, next()?, next()?, next()?);
-        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_hexdigit());
+        // Lower case only: an id has one text, so that a text stands for one id.
+        let digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if prefix != PREFIX || caller.len() != 32 || !digits(caller) || parts.next().is_some() {
             return Err(ParseIdError);
         }

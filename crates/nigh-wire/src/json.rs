@@ -27,9 +27,6 @@ pub use unique::parse_json;
 /// Largest integer that a JSON number stands for exactly in every reader: doubles have 53 bits.
 pub(crate) const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// Shapes inside each other that are walked: 64 levels of 16 structs or tuples each.
-const FRAMES_MAX: u32 = 1_024;
-
 /// Why JSON is no value of a shape, or bytes are none: where, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonError {

@@ -10,10 +10,9 @@ mod tests;
 
 use std::cmp::Ordering;
 
+use crate::schema::FRAMES_MAX;
 use crate::{DecodeError, Node, NodeId, Prim, Reader, Schema};
 
-/// Shapes inside each other that are walked: 64 levels of 16 structs or tuples each.
-const FRAMES_MAX: u32 = 1_024;
 /// Ends text and bytes; a zero inside is followed by [`ZERO_INSIDE`], so the end sorts first.
 const END: [u8; 2] = [0, 0];
 /// Follows a zero byte inside text and bytes.

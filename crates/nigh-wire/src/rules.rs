@@ -32,6 +32,12 @@ impl<T: Length> Length for Option<T> {
     }
 }
 
+impl<T: Length> Length for Box<T> {
+    fn length(&self) -> usize {
+        T::length(self)
+    }
+}
+
 /// Passes a decoded value on if it is short enough. For macros.
 #[doc(hidden)]
 pub fn check_length<T: Length>(value: T, len_max: u64) -> Result<T, DecodeError> {

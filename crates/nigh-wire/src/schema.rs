@@ -24,6 +24,10 @@ mod tests;
 pub use check::{BadSchema, MEMBERS_MAX, NODES_MAX, SCHEMA_SIZE_MAX};
 pub use hash::WireHash;
 
+/// Nodes that a walk over bytes enters inside each other: 64 levels of four nodes, where a level of a
+/// recursive type has two or three. About 1 MiB of stack in a debug build.
+pub(crate) const FRAMES_MAX: u32 = 256;
+
 /// Place of a node in its schema.
 pub type NodeId = u32;
 

@@ -17,6 +17,7 @@ mod config;
 mod door;
 mod entity;
 mod error;
+mod exit;
 mod handle;
 mod link;
 mod method;
@@ -62,6 +63,7 @@ pub mod __private {
     pub use crate::entity::{Reply, Run};
     pub use crate::method::*;
     pub use crate::service::BoxFuture;
+    pub use crate::state::{Saved, save, saved};
     pub use crate::tx::TxCore;
     pub use nigh_wire::__private::call;
     pub use nigh_wire::{Builder, Bytes, Class, Contract, NodeId, Out, Reader, Schema, Value};

@@ -85,6 +85,7 @@ pub fn args7<A: Wire, B: Wire, C: Wire, D: Wire, E: Wire, F: Wire, G: Wire>() ->
     args!(A B C D E F G)
 }
 /// The arguments of a method of eight.
+#[allow(clippy::type_complexity, reason = "a tuple of eight is no riddle")]
 pub fn args8<A: Wire, B: Wire, C: Wire, D: Wire, E: Wire, F: Wire, G: Wire, H: Wire>()
 -> Args<(A, B, C, D, E, F, G, H)> {
     args!(A B C D E F G H)

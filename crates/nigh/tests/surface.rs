@@ -142,7 +142,7 @@ fn check<T: Wire, E, M>(
 #[test]
 #[rustfmt::skip] // Rows are read as columns.
 fn methods_run_from_values_and_from_bytes() {
-    let ada = Wallet::at("ada");
+    let (ada, absent) = (Wallet::at("ada"), HoldId("z".into()));
     let all = |free, held| Balance { free, held };
     check(ada.hold("b", 4),           Ok(encode(&6u64)),          all(6, 9));
     check(ada.hold("b", 11),          Err(encode(&Poor)),         all(10, 5)); // Undone.
@@ -152,7 +152,8 @@ fn methods_run_from_values_and_from_bytes() {
     check(ada.spill("b"),             Err(Bytes::from_static(b"panicked")), all(10, 5)); // Undone.
     check(ada.balance(),              Ok(encode(&all(10, 5))),    all(10, 5));
     check(ada.held("a"),              Ok(encode(&5u64)),          all(10, 5));
-    check(ada.held(&HoldId("z".into())), Err(encode(&Poor)),      all(10, 5));
+    check(ada.held(&absent),          Err(encode(&Poor)),         all(10, 5));
+    assert_eq!(absent.0, "z"); // It was only shown.
     check(ada.eight(1, 2, 3, 4, 5, 6, 7, "h"), Ok(encode(&"28h".to_owned())), all(10, 5));
 }
 
@@ -182,7 +183,7 @@ fn calls_and_handles_may_be_shared() {
     fn shared<T: Send + Sync + Clone + std::fmt::Debug>(_: &T) {}
     let handle = Wallet::at(UserId("ada".into()));
     shared(&handle);
-    shared(&handle.hold("b", &4));
+    shared(&handle.hold("b", 4));
     shared(&PaymentsRef::any());
     assert_eq!(format!("{handle:?}"), r#"WalletRef(b"\x03ada")"#);
     assert_eq!(format!("{:?}", handle.hold("b", 4)), "Call(Wallet.hold)");
@@ -375,4 +376,50 @@ fn a_service_may_have_another_name() {
     assert_eq!(<dyn named::Mailer>::contract().name, "mail.v1");
     let call: Call<Bytes> = named::MailerRef::any().send(&["ada".to_owned()][..]);
     assert_eq!(format!("{call:?}"), "Call(mail.v1.send)");
+}
+
+/// Private state under a public entity, names that generated code might use too, and no methods at all.
+mod private {
+    use nigh::prelude::*;
+
+    #[derive(Wire, Clone, PartialEq, Eq, PartialOrd, Ord)]
+    struct Hidden(u64);
+    #[derive(Default, State)]
+    pub struct Safe {
+        held: Map<Hidden, Vec<u8>>,
+        last: Option<Hidden>,
+    }
+    #[nigh::entity(key = u64)]
+    impl Safe {
+        pub(super) fn put(&mut self, args: u64, me: u64, core: u64, key: u64, tx: u64) -> u64 {
+            self.last = Some(Hidden(args + me + core + key + tx));
+            self.held.insert(Hidden(args), vec![]);
+            self.held.len() as u64
+        }
+        pub(super) fn r#move(&mut self, r#fn: u64) -> bool {
+            self.last == Some(Hidden(r#fn))
+        }
+    }
+
+    #[derive(Default, State)]
+    pub struct Empty {}
+    #[nigh::entity(key = u64)]
+    impl Empty {}
+}
+
+#[test]
+fn names_and_visibility_do_not_clash() {
+    use private::{Empty, Safe};
+    let (mut safe, mut core) = (Safe::default(), TxCore::default());
+    let call = Safe::at(1).put(1, 2, 3, 4, 5);
+    assert_eq!(perform(&mut safe, &mut core, call.into_parts()), Ok(encode(&1u64)));
+    let call = Safe::at(1).r#move(15);
+    assert_eq!(call.parts().method, "move");
+    assert_eq!(perform(&mut safe, &mut core, call.into_parts()), Ok(encode(&true)));
+    let mut empty = Empty::default();
+    assert!(!{
+        let saved = empty.begin();
+        empty.commit(saved, &mut Out::default())
+    });
+    assert_eq!((Empty::table().len(), Empty::contract().methods.len()), (0, 0));
 }

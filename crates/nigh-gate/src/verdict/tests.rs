@@ -6,14 +6,14 @@ use nigh::perform::Outcome;
 use nigh_proto::calls::request::Version;
 use nigh_proto::shards::{Epoch, Position};
 use nigh_wire::{
-    CallId, CallerId, Cause, Class, Contract, ContractKind, Fingerprint, Keyed, Method, NotSettledCause,
-    Schema, Ticket, Time, Value, WireHash, encode, schema_of,
+    CallId, CallerId, Cause, Class, Contract, ContractKind, Doubt, Fingerprint, Keyed, Method,
+    NotSettledCause, Schema, Ticket, Time, Value, WireHash, encode, schema_of,
 };
 
 use super::{Asked, Reply, of_call, of_list, of_settle};
 
 fn ticket() -> Ticket {
-    Ticket {
+    Ticket::from(Doubt {
         id: CallId { caller: CallerId(1), number: 1, birth: Time::from_nanos(1) },
         of: "Wallet".into(),
         key: None,
@@ -22,7 +22,7 @@ fn ticket() -> Ticket {
         fingerprint: Fingerprint(0),
         keyed: Some(Keyed { principal: String::new(), key: "k".into() }),
         settles_until: Time::EPOCH,
-    }
+    })
 }
 
 fn method(class: Class) -> Method {

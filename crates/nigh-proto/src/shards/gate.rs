@@ -6,8 +6,16 @@
 use std::collections::VecDeque;
 
 use super::Position;
-use super::shard::Release;
 use crate::calls::request::{Answer, Version};
+
+/// What may leave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Release<R> {
+    /// An answer.
+    Answer(R, Answer),
+    /// A view that was read at this version.
+    View(R, Version),
+}
 
 #[derive(Debug)]
 struct View<R> {

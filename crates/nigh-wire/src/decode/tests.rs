@@ -72,7 +72,7 @@ struct Bounds {
     even: u8,
 }
 fn even(v: &u8) -> Result<(), String> {
-    if v % 2 == 0 { Ok(()) } else { Err(format!("{v} is odd")) }
+    if v.is_multiple_of(2) { Ok(()) } else { Err(format!("{v} is odd")) }
 }
 
 /// Each limit at the limit and one past it.
@@ -107,6 +107,27 @@ fn limits_hold_at_the_limit_and_past_it() {
 struct Lists(Vec<Lists>);
 #[derive(Wire, Debug)]
 struct Chain(Option<Box<Chain>>);
+
+#[derive(Wire, Debug)]
+#[allow(clippy::large_enum_variant)] // Its size is the point.
+enum Expr {
+    Leaf { a: u64, b: String, c: [u64; 32], d: Option<String> },
+    Neg(Box<Expr>),
+}
+
+/// 64 levels of a type of 330 bytes: a browser's thread has 1 MiB.
+#[test]
+fn the_deepest_value_fits_a_small_stack() {
+    let leaf = Expr::Leaf { a: 1, b: "b".into(), c: [1; 32], d: None };
+    let deepest = encode(&(0..63).fold(leaf, |inner, _| Expr::Neg(Box::new(inner))));
+    let run = move || {
+        assert!(decode::<Expr>(&deepest).is_ok());
+        let one_more = [&[1], &deepest[..]].concat();
+        assert_eq!(decode::<Expr>(&one_more).err(), Some(Depth));
+    };
+    let small = std::thread::Builder::new().stack_size(512 << 10);
+    small.spawn(run).expect("threads start").join().expect("it fits");
+}
 
 /// What is made in memory is paid from 64 KiB and 8 times the input: at the limit, and one past it.
 #[test]

@@ -15,8 +15,9 @@ impl Schema {
     pub(super) fn wanted(&self, id: NodeId) -> String {
         match self.node(id) {
             Node::Prim { prim, json_number } => prim_wanted(*prim, *json_number),
+            // An option of options may go on for ever: its content is shown, not described.
             Node::Option(of) if self.may_be_null(*of) => {
-                format!("null, or an array of one: {}", self.wanted(self.behind_bounds(*of)))
+                format!("null, or an array of one: {}", self.show(*of))
             }
             Node::Option(of) => format!("{}, or null", self.wanted(*of)),
             Node::Seq(of) if self.is_byte(*of) => prim_wanted(Prim::Bytes, false),

@@ -13,8 +13,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::expect::{found, list, names, nearest, quoted};
-use super::{FRAMES_MAX, JsonError, Keys, NUMBER_MAX, moment};
+use super::{JsonError, Keys, NUMBER_MAX, moment};
 use crate::decode::LEVELS_MAX;
+use crate::schema::FRAMES_MAX;
 use crate::{Member, Node, NodeId, Out, Prim, Schema, Wire};
 
 /// Bytes that members left out may write in one value: their defaults, or a zero for an option.
@@ -108,19 +109,8 @@ impl Builder<'_> {
             Node::Seq(of) => self.sequence(id, *of, v, len_max, out)?,
             Node::Set(of) => self.set(id, *of, v, len_max, out)?,
             Node::Map(k, of) => self.map(id, *k, *of, v, len_max, out)?,
-            Node::Tuple(all) => match v {
-                Value::Array(items) if items.len() == all.len() => {
-                    for (i, (id, v)) in all.iter().zip(items).enumerate() {
-                        self.value(*id, v, None, out).map_err(|e| e.at(i))?;
-                    }
-                }
-                _ => return self.wrong(id, v),
-            },
-            Node::Struct { fields } => {
-                let Value::Object(object) = v else { return self.wrong(id, v) };
-                let given = object.iter().map(|(name, v)| (name.as_str(), Given::Json(v))).collect();
-                self.members(fields, &given, out)?;
-            }
+            Node::Tuple(all) => self.tuple(id, all, v, out)?,
+            Node::Struct { fields } => self.object(id, fields, v, out)?,
             Node::Enum { variants } => {
                 self.enter()?;
                 self.variant(id, variants, v, out)?;
@@ -129,6 +119,25 @@ impl Builder<'_> {
         }
         self.frames -= 1;
         Ok(())
+    }
+
+    // Small functions keep the frames of this recursion small: debug builds give every arm its own room.
+
+    fn tuple(&mut self, id: NodeId, all: &[NodeId], v: &Value, out: &mut Out) -> Res<()> {
+        let Value::Array(items) = v else { return self.wrong(id, v) };
+        if items.len() != all.len() {
+            return self.wrong(id, v);
+        }
+        for (i, (id, v)) in all.iter().zip(items).enumerate() {
+            self.value(*id, v, None, out).map_err(|e| e.at(i))?;
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, id: NodeId, fields: &[Member], v: &Value, out: &mut Out) -> Res<()> {
+        let Value::Object(object) = v else { return self.wrong(id, v) };
+        let given = object.iter().map(|(name, v)| (name.as_str(), Given::Json(v))).collect();
+        self.members(fields, &given, out)
     }
 
     fn enter(&mut self) -> Res<()> {

@@ -6,8 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 
-use super::{FRAMES_MAX, JsonError, Keys, NUMBER_MAX, moment};
+use super::{JsonError, Keys, NUMBER_MAX, moment};
 use crate::order::check_len;
+use crate::schema::FRAMES_MAX;
 use crate::{Member, Node, NodeId, Prim, Reader, Schema, Wire};
 
 /// Memory of a JSON tree that a byte of input pays for: ten bools with names of ten letters take 80.
@@ -61,18 +62,8 @@ impl Writer<'_> {
             Node::Seq(of) => self.elements(*of, len_max, false)?,
             Node::Set(of) => self.elements(*of, len_max, true)?,
             Node::Map(k, v) => self.map(*k, *v, len_max)?,
-            Node::Tuple(all) => {
-                let one = |(i, id): (usize, &NodeId)| self.value(*id, None).map_err(|e| e.at(i));
-                Value::Array(all.iter().enumerate().map(one).collect::<Res<_>>()?)
-            }
-            Node::Struct { fields } => {
-                let mut object = Map::new();
-                for m in fields {
-                    self.r.charge(MEMBER_COST + m.name.len())?;
-                    object.insert(m.name.clone(), self.value(m.ty, None).map_err(|e| e.inside(&m.name))?);
-                }
-                Value::Object(object)
-            }
+            Node::Tuple(all) => self.tuple(all)?,
+            Node::Struct { fields } => self.members(fields)?,
             Node::Enum { variants } => self.variant(variants)?,
             Node::Bounded { of, len_max: max } => {
                 self.value(*of, Some(len_max.map_or(*max, |m| m.min(*max))))?
@@ -80,6 +71,25 @@ impl Writer<'_> {
         };
         self.frames -= 1;
         Ok(value)
+    }
+
+    // Small functions keep the frames of this recursion small: debug builds give every arm its own room.
+
+    fn tuple(&mut self, all: &[NodeId]) -> Res<Value> {
+        let mut items = Vec::with_capacity(all.len());
+        for (i, id) in all.iter().enumerate() {
+            items.push(self.value(*id, None).map_err(|e| e.at(i))?);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn members(&mut self, fields: &[Member]) -> Res<Value> {
+        let mut object = Map::new();
+        for m in fields {
+            self.r.charge(MEMBER_COST + m.name.len())?;
+            object.insert(m.name.clone(), self.value(m.ty, None).map_err(|e| e.inside(&m.name))?);
+        }
+        Ok(Value::Object(object))
     }
 
     fn option(&mut self, of: NodeId, len_max: Option<u64>) -> Res<Value> {

@@ -14,6 +14,8 @@
 //! written by this program and are checked by checksums, so they are read with [`Reader::stored`], without
 //! the budget of strangers: a legitimate state may be sparse.
 
+use std::any::Any;
+
 use nigh_wire::{Builder, Bytes, DecodeError, NodeId, Out, Reader, Schema, Wire};
 
 mod map;
@@ -61,7 +63,7 @@ pub trait State: Sized + Send + 'static {
 pub trait Part: Sized + Send + 'static {
     /// What is kept while a method runs.
     #[doc(hidden)]
-    type Saved;
+    type Saved: Send + 'static;
     /// A method is about to run.
     #[doc(hidden)]
     fn begin(&mut self) -> Self::Saved;
@@ -88,6 +90,21 @@ pub trait Part: Sized + Send + 'static {
     fn node(b: &mut Builder) -> NodeId;
 }
 
+/// For macros: what the fields of a state keep.
+#[doc(hidden)]
+pub type Saved = Box<dyn Any + Send>;
+
+/// For macros: the tuple of what the fields keep, as one.
+#[doc(hidden)]
+pub fn save<T: Any + Send>(fields: T) -> Saved {
+    Box::new(fields)
+}
+/// For macros: what [`save`] was given.
+#[doc(hidden)]
+pub fn saved<T: Any + Send>(saved: Saved) -> T {
+    *saved.downcast().expect("what a state began with comes back to it")
+}
+
 /// Kept encoded, so that neither `Clone` nor `PartialEq` is asked of it. Costs its whole size at each method.
 #[diagnostic::do_not_recommend]
 impl<T: Wire> Part for T {
@@ -100,8 +117,8 @@ impl<T: Wire> Part for T {
     }
     fn commit(&mut self, saved: Bytes, field: u64, redo: &mut Out) -> bool {
         let now = nigh_wire::encode(self);
-        if now == saved {
-            // mutant plain-change-lost: if now.len() == saved.len() {
+        let same = now == saved; // mutant plain-change-lost: let same = now.len() == saved.len();
+        if same {
             return false;
         }
         redo.var(field);
