@@ -63,7 +63,7 @@ async fn answers_what_is_asked_rightly() {
     c("GET /api/Counter?limit=1&after=", "",             r#"200 {"keys":["-"],"next":"-"}"#).await;
     c("GET /api/Counter?after=-",        "",             r#"200 {"keys":[],"next":null}"#).await;
     c("POST /api/Counter/ada/busy",  "{}",               "429 overloaded overloaded").await;
-    c("POST /api/Counter/ada/panic", "{}",               "503 not-done not_done").await;
+    c("POST /api/Counter/ada/panic", "{}",               "503 panicked not_done").await;
     let add = door.ask("POST /api/Counter/eve/add", &[JSON, "Origin: http://localhost"], br#"{"by": 7}"#).await;
     assert_eq!((add.status, add.header("content-type")), (200, Some("application/json")));
     let version = add.header("etag").expect("a version");

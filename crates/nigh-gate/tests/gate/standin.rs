@@ -167,7 +167,7 @@ impl Call {
     fn name(&self) -> Option<String> {
         match &self.identity {
             Identity::Fresh => None,
-            Identity::Id(id) => Some(id.to_string()),
+            Identity::Id(id) | Identity::Reserved(id, _) => Some(id.to_string()),
             Identity::Once(key) => Some(format!("{} {:?} {} {key}", self.of, self.key, self.method)),
         }
     }
