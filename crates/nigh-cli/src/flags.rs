@@ -58,8 +58,7 @@ pub(crate) enum Verb {
     /// Find out what became of a call in doubt; if it was not done, it never will be.
     Settle {
         /// What came with the doubt: nighT1.…
-        #[arg(value_parser = ticket)]
-        ticket: Box<Ticket>,
+        ticket: Ticket,
     },
 }
 
@@ -71,10 +70,6 @@ fn duration(text: &str) -> Result<Duration, String> {
     };
     let fits = parsed.filter(|d| !d.is_zero() && *d <= WITHIN_MAX);
     fits.ok_or_else(|| "write whole milliseconds or seconds, 250ms or 2s, at most 600s".to_owned())
-}
-
-fn ticket(text: &str) -> Result<Box<Ticket>, nigh_wire::ParseTicketError> {
-    text.parse().map(Box::new)
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

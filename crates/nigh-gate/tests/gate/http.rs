@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::client::{Answer, Client};
 use crate::standin::{COUNT_MAX, Counters};
 use nigh::Door;
+use nigh_wire::{Doubt, Ticket};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -289,14 +290,14 @@ async fn a_doubt_is_settled_by_its_ticket() {
     assert_eq!(door.counters.count("ada"), 0);
 
     door.check(pause, &[JSON, "Idempotency-Key: done"], r#"{"by": 6}"#, r#"200 "6""#).await;
-    let ticket: nigh_wire::Ticket = ticket.parse().expect("a ticket");
-    let mut done = nigh_wire::Doubt::clone(&ticket);
+    let ticket: Ticket = ticket.parse().expect("a ticket");
+    let mut done: Doubt = (*ticket).clone();
     done.keyed.as_mut().expect("keyed").key = "done".into();
-    let body = json!({"ticket": nigh_wire::Ticket::from(done.clone()).to_string()}).to_string();
+    let body = json!({"ticket": Ticket::from(done.clone()).to_string()}).to_string();
     let settled = door.ask("POST /api/-/settle", &[JSON], body.as_bytes()).await;
     assert_eq!(settled.json(), json!({"settled": "done", "value": "6"}));
     done.method = "add".into();
-    let body = json!({"ticket": nigh_wire::Ticket::from(done).to_string()}).to_string();
+    let body = json!({"ticket": Ticket::from(done).to_string()}).to_string();
     door.check("POST /api/-/settle", &[JSON], &body, "422 ticket-unfit in_doubt").await;
 }
 

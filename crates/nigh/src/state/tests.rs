@@ -100,6 +100,7 @@ fn text(n: u8) -> Option<String> {
     (n > 0).then(|| "x".repeat(usize::from(n)))
 }
 
+// long: one arm for each operation; split, the list of operations would stand in two places.
 /// The same to a state and to a model. Each answer of the map is compared with the model's.
 fn play(op: Op, s: &mut Shelf, m: &mut Model) {
     type Tracked = Map<u8, Vec<Option<String>>>;
