@@ -15,6 +15,9 @@ use crate::services::Listed;
 use crate::shards::host::{Host, HostOf};
 use crate::{args, run};
 
+/// Longest name of an application, in bytes: it names a directory, and stands in every hello.
+const NAME_SIZE_MAX: usize = 64;
+
 /// What a program consists of: entities, services, doors, and who has what.
 #[must_use = "an application does nothing until `run` or `start`"]
 pub struct App {
@@ -87,9 +90,9 @@ impl App {
     /// What is wrong, and what to write.
     pub fn check(&self) -> Result {
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if self.name.is_empty() || !self.name.bytes().all(plain) {
+        if self.name.is_empty() || self.name.len() > NAME_SIZE_MAX || !self.name.bytes().all(plain) {
             return Err(Error::usage(format!(
-                "`{}`: an application's name is lower-case letters, digits and dashes",
+                "`{}`: an application's name is 1 to {NAME_SIZE_MAX} lower-case letters, digits and dashes",
                 self.name
             )));
         }

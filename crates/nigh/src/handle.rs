@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nigh_wire::{
-    Call, CallError, Catalogue, Cause, Keyed, NotSettled, NotSettledCause, Settled, Target, Ticket, Wire,
+    Call, CallError, CallId, Catalogue, Cause, Keyed, NotSettled, NotSettledCause, Settled, Target, Ticket,
+    Wire,
 };
 
 use crate::perform::{Ask as Untyped, Identity, Outcome, Perform, What};
@@ -49,7 +50,7 @@ impl Nigh {
     ///
     /// [`CallError`] says whether it happened, and then why.
     pub fn call<A: Ask>(&self, ask: A) -> Pending<A> {
-        Pending { nigh: self.clone(), ask, how: How::default() }
+        Pending { nigh: self.clone(), ask, how: How::default(), reserved: None }
     }
 
     /// What became of a call in doubt: the same verdict for everyone who asks, for ever. A call that did not
@@ -125,6 +126,22 @@ pub struct Pending<A> {
     nigh: Nigh,
     ask: A,
     how: How,
+    /// Its id, if it was asked for before.
+    reserved: Option<Reserved>,
+}
+
+/// An id that goes back if its call is never made.
+struct Reserved {
+    performer: Arc<dyn Perform>,
+    id: Option<CallId>,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.performer.release(id);
+        }
+    }
 }
 
 impl<A> fmt::Debug for Pending<A> {
@@ -146,17 +163,24 @@ impl<T: Wire, E: Wire, M: Send + 'static> Pending<Call<T, E, M>> {
     /// also from another process, gets the first answer; with other arguments it is `NotDone(Misuse)`. Keyed
     /// calls have no order among others.
     pub fn once(mut self, key: impl Into<String>) -> Self {
+        // An id reserved before was that of a call without this key.
+        self.reserved = None;
         self.how.identity = Identity::Once(key.into());
         self
     }
 
     /// The ticket that will settle this call, to be saved before it is awaited. `None` for views and for
-    /// calls that cannot be made here.
+    /// calls that cannot be made here. Asked twice, the first ticket is void.
     pub fn ticket(&mut self) -> Option<Ticket> {
+        if let Identity::Reserved(_, once) = &mut self.how.identity {
+            self.how.identity = once.take().map_or(Identity::Fresh, Identity::Once);
+            self.reserved = None;
+        }
         let ask = untyped(self.nigh.catalogue(), self.ask.parts().clone(), self.how.clone()).ok()?;
         let ticket = self.nigh.performer.reserve(&ask)?;
         self.how.identity =
             Identity::Reserved(ticket.id, ticket.keyed.as_ref().map(|k: &Keyed| k.key.clone()));
+        self.reserved = Some(Reserved { performer: self.nigh.performer.clone(), id: Some(ticket.id) });
         Some(ticket)
     }
 }
@@ -164,7 +188,11 @@ impl<T: Wire, E: Wire, M: Send + 'static> Pending<Call<T, E, M>> {
 impl<A: Ask> IntoFuture for Pending<A> {
     type Output = A::Answer;
     type IntoFuture = BoxFuture<'static, A::Answer>;
-    fn into_future(self) -> Self::IntoFuture {
+    fn into_future(mut self) -> Self::IntoFuture {
+        // From here on the id is the call's.
+        if let Some(reserved) = &mut self.reserved {
+            reserved.id = None;
+        }
         self.ask.perform(&self.nigh, self.how)
     }
 }

@@ -38,8 +38,10 @@ use crate::store;
 /// How long what is open may take to finish when a node stops.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
+/// How long the peer may take to read a bye.
+const BYE_MAX: Duration = Duration::from_secs(1);
+
 /// A running application. [`Node::stop`] finishes what is open; dropped, it lets go of it.
-#[derive(Debug)]
 pub struct Node {
     nigh: Nigh,
     listen: Option<SocketAddr>,
@@ -47,8 +49,12 @@ pub struct Node {
     stop: watch::Sender<bool>,
     /// Doors: they end by themselves once told to stop.
     doors: JoinSet<std::io::Result<()>>,
-    /// Links and timers: ended once the doors have.
+    /// The link to the peer: ends by itself, after a bye, once told to stop.
+    dials: JoinSet<()>,
+    stop_links: watch::Sender<bool>,
+    /// Links of others, and timers: ended last.
     tasks: JoinSet<()>,
+    calls: Arc<Calls>,
     threads: Option<Threads>,
 }
 
@@ -61,9 +67,9 @@ struct Threads {
     watchdog: (SyncSender<()>, JoinHandle<()>),
 }
 
-impl std::fmt::Debug for Threads {
+impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Threads")
+        write!(f, "Node(listen {:?}, link {:?})", self.listen, self.link)
     }
 }
 
@@ -108,10 +114,11 @@ impl Node {
             name,
             role: role_name,
             digest: catalogue.digest(),
-            calls,
+            calls: calls.clone(),
             routes,
             owner,
         });
+        let (mut dials, (stop_links, links_stop)) = (JoinSet::new(), watch::channel(false));
         let mut link = None;
         if let Some(address) = config.link {
             let listener = bind("--link", address).await?;
@@ -119,9 +126,21 @@ impl Node {
             tasks.spawn(accept(listener, local.clone()));
         }
         if let Some(peer) = config.peer {
-            tasks.spawn(dial(peer, local.clone()));
+            dials.spawn(dial(peer, local.clone(), links_stop));
         }
-        let mut node = Node { nigh, listen: None, link, stop, doors: JoinSet::new(), tasks, threads };
+        let doors_open = JoinSet::new();
+        let mut node = Node {
+            nigh,
+            listen: None,
+            link,
+            stop,
+            doors: doors_open,
+            dials,
+            stop_links,
+            tasks,
+            calls,
+            threads,
+        };
         node.open_doors(doors, &role, config.listen, stopping).await?;
         Ok(node)
     }
@@ -207,8 +226,16 @@ impl Node {
         if tokio::time::timeout(STOP_MAX, doors).await.is_err() {
             result = Err(Error::failed(format!("a door did not finish within {STOP_MAX:?}")));
         }
+        self.stop_links.send_replace(true);
+        let dials = async { while self.dials.join_next().await.is_some() {} };
+        if tokio::time::timeout(BYE_MAX, dials).await.is_err() {
+            tracing::warn!("the peer did not take our bye: it will forget this process's calls by age");
+        }
         self.tasks.shutdown().await;
         if let Some(threads) = self.threads.take() {
+            if let Some(last) = self.calls.farewell() {
+                threads.owner.bye(last);
+            }
             let ended = tokio::task::spawn_blocking(move || threads.end()).await;
             if ended.is_err() {
                 result = Err(Error::failed("the store's threads ended with a panic"));

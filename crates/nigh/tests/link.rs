@@ -88,6 +88,7 @@ struct Proxy {
     address: SocketAddr,
     cut: tokio::sync::broadcast::Sender<()>,
     held: Arc<AtomicBool>,
+    live: Arc<AtomicU64>,
 }
 
 impl Proxy {
@@ -96,23 +97,36 @@ impl Proxy {
         let address = listener.local_addr().expect("bound");
         let (cut, _) = tokio::sync::broadcast::channel(16);
         let held = Arc::new(AtomicBool::new(false));
-        let (cuts, holding) = (cut.clone(), held.clone());
+        let live = Arc::new(AtomicU64::new(0));
+        let (cuts, holding, living) = (cut.clone(), held.clone(), live.clone());
         tokio::spawn(async move {
             while let Ok((mut near, _)) = listener.accept().await {
                 if holding.load(Ordering::Relaxed) {
                     continue;
                 }
                 let mut cut = cuts.subscribe();
+                let living = living.clone();
+                living.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
-                    let Ok(mut far) = TcpStream::connect(to).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        _ = cut.recv() => {}
+                    if let Ok(mut far) = TcpStream::connect(to).await {
+                        tokio::select! {
+                            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                            _ = cut.recv() => {}
+                        }
                     }
+                    living.fetch_sub(1, Ordering::Relaxed);
                 });
             }
         });
-        Proxy { address, cut, held }
+        Proxy { address, cut, held, live }
+    }
+    /// Nothing passes from here on.
+    async fn hold(&self) {
+        self.held.store(true, Ordering::Relaxed);
+        while self.live.load(Ordering::Relaxed) > 0 {
+            self.cut();
+            tokio::task::yield_now().await;
+        }
     }
     fn cut(&self) {
         // Nobody may be connected just now.
@@ -181,8 +195,7 @@ async fn a_doubt_is_settled_once_the_owner_is_back() {
     let web = web(&parrot, proxy.address).await;
     let nigh = web.handle();
     nigh.call(Counter::at("a").value()).await.expect("the link is up");
-    proxy.held.store(true, Ordering::Relaxed);
-    proxy.cut();
+    proxy.hold().await;
     let short = Duration::from_millis(300);
     // What never left is not done; a view is never in doubt.
     let view = nigh.call(Counter::at("a").value()).within(short).await;

@@ -46,6 +46,10 @@ impl Wallet {
     }
     #[commutes]
     pub fn touch(&mut self) {}
+    pub fn repeat(&mut self, n: u32) -> String {
+        self.cents += 1;
+        "x".repeat(n as usize)
+    }
     pub fn balance(&self) -> (u64, u64) {
         (self.cents, self.holds.values().sum())
     }
@@ -258,6 +262,58 @@ async fn calls_that_commute_keep_no_record() {
     let ticket = pending.ticket().expect("a change has a ticket");
     assert_eq!(pending.await, Ok(()));
     assert_eq!(nigh.settle::<(), nigh::Never>(&ticket).await, Ok(Settled::NoRecord));
+}
+
+#[tokio::test]
+async fn another_shape_of_a_state_is_refused_and_nothing_touched() {
+    mod later {
+        use nigh::prelude::*;
+        #[derive(Default, State)]
+        pub(super) struct Wallet {
+            euros: u64,
+        }
+        #[nigh::entity(key = String)]
+        impl Wallet {
+            pub fn deposit(&mut self, cents: u64) -> u64 {
+                self.euros += cents / 100;
+                self.euros
+            }
+        }
+    }
+    let dir = Dir::new();
+    let node = app().start(Config::dir(&dir.0)).await.expect("opens");
+    node.handle().call(Wallet::at("ada").deposit(5)).await.expect("done");
+    node.stop().await.expect("stops");
+    let files = || {
+        let read = |name: &str| std::fs::read(dir.0.join(name)).expect("it is there");
+        (read("log.redb"), read("state.redb"))
+    };
+    let before = files();
+    let refused = App::new("test").entity::<later::Wallet>().start(Config::dir(&dir.0)).await;
+    let refused = refused.expect_err("another shape").to_string();
+    for part in ["Wallet", "cents: u64", "euros: u64"] {
+        assert!(refused.contains(part), "`{refused}` does not say {part}");
+    }
+    assert!(before == files(), "a store that is refused is not touched");
+    let node = app().start(Config::dir(&dir.0)).await.expect("opens");
+    assert_eq!(node.handle().call(Wallet::at("ada").balance()).await, Ok((5, 0)));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_done() {
+    let node = memory().await;
+    let nigh = node.handle();
+    let long = "x".repeat(2 << 20);
+    let told = nigh.call(Wallet::at("ada").hold(long.clone(), 0)).await;
+    assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
+    let told = nigh.call(Wallet::at(long.clone()).deposit(1)).await;
+    assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
+    let told = nigh.call(Wallet::at("ada").deposit(1)).once("k".repeat(256)).await;
+    assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
+    let told = nigh.call(Wallet::at("ada").repeat(2 << 20)).await;
+    assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
+    assert_eq!(nigh.call(Wallet::at("ada").repeat(3)).await, Ok("xxx".to_owned()));
+    assert_eq!(nigh.call(Wallet::at("ada").balance()).await, Ok((1, 0)), "the long answer left no change");
 }
 
 #[tokio::test]

@@ -385,6 +385,13 @@ impl<W> Caller<W> {
         self.schedule.open.is_empty() && self.reserved.is_empty() && self.ledger.doubts() == 0
     }
 
+    /// The last id given under the current caller id, if a process that stops now may say bye with it: nothing
+    /// is open, reserved or in doubt, so all up to it is known (R14).
+    pub fn farewell(&self) -> Option<CallId> {
+        let (caller, number, birth) = (self.id, self.next - 1, self.last_birth);
+        (self.is_idle() && number > 0).then_some(CallId { caller, number, birth })
+    }
+
     fn admit(&mut self, to: PeerId, size: usize) -> Result<(), Outcome> {
         if size > CALL_SIZE_MAX {
             let why = format!("a call of {size} bytes, at most {CALL_SIZE_MAX}");

@@ -94,6 +94,11 @@ impl Calls {
         self.machine().id()
     }
 
+    /// What to say bye with, if this process may.
+    pub(crate) fn farewell(&self) -> Option<CallId> {
+        self.machine().farewell()
+    }
+
     /// Takes an id, and the ticket that will settle it.
     pub(crate) fn reserve(&self, to: PeerId, what: &What) -> Option<Ticket> {
         let id = self.machine().reserve(self.clock.wall(), to, what).ok()?;

@@ -13,6 +13,7 @@ use nigh_proto::placement::SHARDS_DEFAULT;
 use nigh_wire::{Bytes, WireHash};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::calls::{Calls, PEER};
@@ -117,14 +118,20 @@ pub(crate) async fn accept(listener: TcpListener, local: Arc<Local>) {
     }
 }
 
-/// Keeps a link to the peer, for as long as the node lives.
-pub(crate) async fn dial(peer: SocketAddr, local: Arc<Local>) {
+/// Keeps a link to the peer until it is told to stop; then it says bye, if this process may.
+pub(crate) async fn dial(peer: SocketAddr, local: Arc<Local>, mut stop: watch::Receiver<bool>) {
     let mut wait = RETRY_FIRST;
-    loop {
+    while !*stop.borrow() {
         let ended = match tokio::time::timeout(CONNECT_MAX, TcpStream::connect(peer)).await {
             Ok(Ok(stream)) => {
                 let mut connection = Connection::new(stream, &local, Some(PEER));
-                let ended = connection.carry().await;
+                let ended = tokio::select! {
+                    ended = connection.carry() => ended,
+                    () = told(&mut stop) => {
+                        connection.say_bye().await;
+                        return;
+                    }
+                };
                 if connection.up {
                     local.calls.with_link(|machine, _, _| machine.handle_link_lost(PEER));
                     wait = RETRY_FIRST;
@@ -139,9 +146,18 @@ pub(crate) async fn dial(peer: SocketAddr, local: Arc<Local>) {
             other => tracing::warn!("link to {peer}: {other}"),
         }
         let jitter = (entropy() as u64) % (wait.as_nanos() as u64 + 1);
-        tokio::time::sleep(Duration::from_nanos(jitter)).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_nanos(jitter)) => {}
+            () = told(&mut stop) => return,
+        }
         wait = (wait * 2).min(RETRY_MAX);
     }
+}
+
+/// Waits until the node stops.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // Without a sender the node has gone.
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 struct Connection<'a> {
@@ -175,6 +191,29 @@ impl<'a> Connection<'a> {
         ended
     }
 
+    /// The last frame of a clean end: the records of this process's calls can go.
+    async fn say_bye(&mut self) {
+        if let (true, Some(last)) = (self.up, self.local.calls.farewell()) {
+            self.send(&Frame::Bye(last));
+        }
+        let mut rest = std::mem::take(&mut self.out);
+        while !rest.is_empty() || {
+            rest = self.link.poll_transmit().unwrap_or_default();
+            !rest.is_empty()
+        } {
+            let written = match self.stream.writable().await {
+                Ok(()) => self.stream.try_write(&rest),
+                Err(error) => Err(error),
+            };
+            match written {
+                Ok(n) => drop(rest.split_to(n)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // It has gone, and will forget by age.
+                Err(_) => return,
+            }
+        }
+    }
+
     async fn turns(&mut self) -> Result<std::convert::Infallible, Ended> {
         // Small frames that wait for acknowledgements of others would take 40 ms each.
         self.stream.set_nodelay(true)?;
@@ -186,9 +225,12 @@ impl<'a> Connection<'a> {
                 self.out = self.link.poll_transmit().unwrap_or_default();
             }
             let due = self.link.poll_timeout().map(|due| self.local.clock.steady(due));
-            let interest = match self.out.is_empty() {
-                true => Interest::READABLE,
-                false => Interest::READABLE | Interest::WRITABLE,
+            // Who asks must read what is answered; who does not is not heard until it has read.
+            let hears = self.asks.is_some() || self.link.is_writable();
+            let interest = match (hears, self.out.is_empty()) {
+                (true, true) => Interest::READABLE,
+                (true, false) => Interest::READABLE | Interest::WRITABLE,
+                (false, _) => Interest::WRITABLE,
             };
             let asks = self.asks.is_some() && self.up;
             tokio::select! {
@@ -280,8 +322,10 @@ impl<'a> Connection<'a> {
 
     /// What goes out, while the peer takes it.
     fn fill(&mut self) {
-        for frame in self.server.answers() {
-            self.send(&frame);
+        if self.link.is_writable() {
+            for frame in self.server.answers() {
+                self.send(&frame);
+            }
         }
         let (Some(to), true) = (self.asks, self.up) else { return };
         let link = &mut self.link;

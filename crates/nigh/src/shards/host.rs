@@ -7,10 +7,18 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use nigh_proto::calls::caller::CALL_SIZE_MAX;
 use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Out, Reader, Schema, Value};
 
 use crate::entity::{Entity, Reply, Run};
 use crate::tx::TxCore;
+
+/// Longest answer of a writing method, in bytes: as a call, it travels in one frame and stands in one record.
+pub(crate) const ANSWER_SIZE_MAX: usize = CALL_SIZE_MAX;
+
+fn too_large(size: usize) -> Cause {
+    Cause::TooLarge(format!("an answer of {size} bytes, at most {ANSWER_SIZE_MAX}"))
+}
 
 /// One entity type of the application.
 pub(crate) trait Host: Send + Sync {
@@ -114,6 +122,11 @@ impl<S: Entity> Cell for CellOf<S> {
         // The state may be torn after a panic; undo makes it whole, as after an error.
         match catch_unwind(AssertUnwindSafe(|| run(state, tx, args))) {
             Ok(Ok(Reply::Ok(value))) => {
+                let value = value.to_bytes();
+                if value.len() > ANSWER_SIZE_MAX {
+                    self.state.undo(saved);
+                    return Wrote::Unfit(too_large(value.len()));
+                }
                 let mut redo = Out::with_capacity(64);
                 if !self.state.commit(saved, &mut redo) {
                     redo = Out::default();
@@ -122,11 +135,15 @@ impl<S: Entity> Cell for CellOf<S> {
                     self.reset();
                     redo = Out::default();
                 }
-                Wrote::Ok { value: value.to_bytes(), redo: redo.into_bytes() }
+                Wrote::Ok { value, redo: redo.into_bytes() }
             }
             Ok(Ok(Reply::Err(error))) => {
                 self.state.undo(saved);
-                Wrote::Err(error.to_bytes())
+                let error = error.to_bytes();
+                if error.len() > ANSWER_SIZE_MAX {
+                    return Wrote::Unfit(too_large(error.len()));
+                }
+                Wrote::Err(error)
             }
             Ok(Err(cause)) => {
                 self.state.undo(saved);

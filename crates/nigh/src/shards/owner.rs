@@ -105,12 +105,17 @@ pub(crate) struct Core {
     /// By shard: it is among the appendable.
     marked: Vec<bool>,
     pub(crate) running: Option<Running>,
+    /// A method was given up as stuck: what it still does is not to be believed, and the process ends.
+    pub(crate) ending: bool,
+    /// Where the next method's random numbers start.
+    seed: u64,
 }
 
 /// The method that runs now.
 pub(crate) struct Running {
     pub(crate) since: Instant,
-    pub(crate) name: String,
+    pub(crate) entity: Arc<str>,
+    pub(crate) method: Arc<str>,
     /// Of a writing method: how to give it up without whoever runs it.
     pub(crate) stuck: Option<(ShardId, Stuck)>,
     pub(crate) named: bool,
@@ -127,7 +132,8 @@ impl Owner {
     ) -> Arc<Self> {
         let count = shards.len() as u32;
         let marked = vec![false; shards.len()];
-        let core = Core { shards, memory, appendable: vec![], marked, running: None };
+        let (running, ending, seed) = (None, false, entropy() as u64 | 1);
+        let core = Core { shards, memory, appendable: vec![], marked, running, ending, seed };
         Arc::new(Owner {
             clock,
             routes,
@@ -201,28 +207,25 @@ impl Owner {
         self.runtime.spawn(async move { owner.submit(work) });
     }
 
-    /// Runs what is in the inbox until it is empty, or long enough.
+    /// Runs what is in the inbox until it is empty; after a while on another thread. Whoever calls this has set
+    /// `running`, and nobody else runs until it is unset here.
     fn run(self: &Arc<Self>) {
         for _ in 0..RUN_MAX {
             let work = {
                 let mut inbox = self.inbox();
-                match inbox.work.pop_front() {
-                    Some(work) => work,
-                    None => {
-                        inbox.running = false;
-                        break;
-                    }
-                }
+                let Some(work) = inbox.work.pop_front() else {
+                    inbox.running = false;
+                    return;
+                };
+                work
             };
             let deliveries = self.perform(work);
             self.hand_out(deliveries);
             // The committer syncs what there is while the next method runs.
             self.kick();
         }
-        if self.inbox().running {
-            let owner = self.clone();
-            self.runtime.spawn(async move { owner.run() });
-        }
+        let owner = self.clone();
+        self.runtime.spawn(async move { owner.run() });
     }
 
     /// Wakes the committer if a shard has something to append.
@@ -240,6 +243,11 @@ impl Owner {
     pub(crate) fn stop_committer(&self) {
         self.signal().stop = true;
         self.wake.notify_one();
+    }
+
+    /// A caller of this process has gone, and knows all it asked for.
+    pub(crate) fn bye(self: &Arc<Self>, last: CallId) {
+        self.submit([Work { what: Asked::Bye(last), due: self.clock.now(), reply: ReplyTo::Nobody }]);
     }
 
     /// Refuses everything from now on; what was taken in still runs.
@@ -335,16 +343,17 @@ impl Owner {
             Err(error) => fatal(&error),
         };
         let now = permit.time();
-        let mut tx = TxCore { key, now, seed: entropy() as u64, drawn: 0, deleted: false };
+        let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false };
         core.running = Some(Running {
             since: self.clock.now(),
-            name: format!("{}.{}", method.entity, method.name),
+            entity: method.entity.clone(),
+            method: method.name.clone(),
             stuck: Some((shard, permit.watch())),
             named: false,
         });
         drop(core);
         let wrote = cell.write(method.number, &mut tx, Value::Bytes(args));
-        let mut core = self.core();
+        let mut core = self.resume();
         core.running = None;
         let place = core.shards[at].next();
         let (changed, deleted) = match &wrote {
@@ -368,6 +377,18 @@ impl Owner {
         core.releases(shard)
     }
 
+    /// Goes on after a method. One that was given up as stuck comes back in vain: its thread waits for the end.
+    fn resume(&self) -> MutexGuard<'_, Core> {
+        loop {
+            let core = self.core();
+            if !core.ending {
+                return core;
+            }
+            drop(core);
+            std::thread::park();
+        }
+    }
+
     fn view(&self, method: u32, key: Bytes, args: Value, reply: ReplyTo) -> Vec<Delivery> {
         let Some(method) = self.routes.entity_method(method) else { return vec![unknown(reply, method)] };
         let shard = shard_of(&method.entity, &key, self.shards);
@@ -378,13 +399,14 @@ impl Owner {
         };
         core.running = Some(Running {
             since: self.clock.now(),
-            name: format!("{}.{}", method.entity, method.name),
+            entity: method.entity.clone(),
+            method: method.name.clone(),
             stuck: None,
             named: false,
         });
         drop(core);
         let read = cell.read(method.number, args);
-        let mut core = self.core();
+        let mut core = self.resume();
         core.running = None;
         core.memory.put_back(shard, &name, cell, None);
         let machine = &mut core.shards[shard.0 as usize];
@@ -460,6 +482,15 @@ impl Core {
     pub(crate) fn is_durable(&self, shard: ShardId) -> bool {
         let machine = &self.shards[shard.0 as usize];
         machine.durable() == machine.next()
+    }
+
+    /// Where a method's random numbers start: a walk of xorshift64 from the system's entropy. Consecutive seeds
+    /// must not be consecutive numbers, since a method counts up from its own.
+    fn next_seed(&mut self) -> u64 {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        self.seed
     }
 
     /// What the shard lets go now.

@@ -31,7 +31,7 @@ pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Dura
             continue;
         }
         owner.set_ready(false);
-        let name = running.name.clone();
+        let name = format!("{}.{}", running.entity, running.method);
         if !std::mem::replace(&mut running.named, true) {
             tracing::warn!("{name} runs since {ran:?}: its node is not ready until it returns");
         }
@@ -39,6 +39,7 @@ pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Dura
             continue;
         }
         let stuck = running.stuck.take();
+        core.ending = true;
         if let Some((shard, stuck)) = stuck {
             core.shards[shard.0 as usize].give_up_stuck(&stuck, Cause::Stuck);
             core.mark(shard);

@@ -1,0 +1,98 @@
+//! A method that never returns: its node is unready, then its id gets a tombstone and the process ends.
+//!
+//! The process that ends is this test again, told where to work by an environment variable.
+
+#![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
+#![allow(missing_docs, reason = "as above")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nigh::prelude::*;
+
+const CHILD: &str = "NIGH_STUCK_CHILD";
+
+#[derive(Default, State)]
+struct Sloth {
+    n: u64,
+}
+
+#[nigh::entity(key = String)]
+impl Sloth {
+    pub fn add(&mut self) -> u64 {
+        self.n += 1;
+        self.n
+    }
+    pub fn hang(&mut self) -> u64 {
+        self.n += 100;
+        loop {
+            std::thread::park();
+        }
+    }
+    pub fn value(&self) -> u64 {
+        self.n
+    }
+}
+
+fn app() -> App {
+    App::new("stuck").entity::<Sloth>()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no `Config`, and its child no other way to be told"
+)]
+fn told() -> Option<PathBuf> {
+    std::env::var_os(CHILD).map(PathBuf::from)
+}
+
+/// Asks for what never returns, and prints the ticket first.
+async fn child(dir: &Path) {
+    let method_time_max = Duration::from_millis(50);
+    let config = Config { method_time_max, stuck_max: Duration::from_millis(400), ..Config::dir(dir) };
+    let node = app().start(config).await.expect("opens");
+    let nigh = node.handle();
+    assert_eq!(nigh.call(Sloth::at("other").add()).await, Ok(1));
+    assert!(node.is_ready());
+    let mut pending = nigh.call(Sloth::at("tired").hang());
+    println!("ticket {}", pending.ticket().expect("a change has a ticket"));
+    // A method runs on the thread that asks first: not this one.
+    let hung = tokio::spawn(async move { pending.await });
+    while node.is_ready() {
+        tokio::task::yield_now().await;
+    }
+    println!("unready");
+    hung.await.expect("the process ends before").expect("the process ends before");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_that_never_returns_is_given_up() {
+    if let Some(dir) = told() {
+        return child(&dir).await;
+    }
+    let dir = std::env::temp_dir().join(format!("nigh-stuck-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    let this = std::env::current_exe().expect("this test is a program");
+    let run = Command::new(this)
+        .args(["--exact", "--nocapture", "a_method_that_never_returns_is_given_up"])
+        .env(CHILD, &dir)
+        .stdin(Stdio::null())
+        .output()
+        .expect("runs");
+    let out = String::from_utf8_lossy(&run.stdout);
+    let err = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(run.status.code(), Some(70), "{out}{err}");
+    assert!(out.contains("unready"), "{out}");
+    assert!(err.contains("Sloth.hang did not return"), "{err}");
+    let ticket = out.split("ticket ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let ticket: Ticket = ticket.expect("printed first").parse().expect("a ticket");
+
+    let node = app().start(Config::dir(&dir)).await.expect("opens");
+    let nigh = node.handle();
+    assert_eq!(nigh.settle::<u64, nigh::Never>(&ticket).await, Ok(Settled::NotDone));
+    assert_eq!(nigh.call(Sloth::at("tired").value()).await, Ok(0));
+    assert_eq!(nigh.call(Sloth::at("other").value()).await, Ok(1));
+    node.stop().await.expect("stops");
+    std::fs::remove_dir_all(&dir).expect("it was made here");
+}
