@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::harness::{Case, Rounds, Run, median};
 use crate::peers;
-use crate::subjects::SUBJECTS;
+use crate::subjects;
 
 /// Closed loops that ask at the same time.
 const CALLERS: [usize; 3] = [1, 64, 1024];
@@ -20,25 +20,19 @@ const GROUP_MIN: f64 = 100.0;
 const RAW_SYNC: &str = "raw-fdatasync-1";
 const DURABLE: &str = "durable-call";
 
-/// Everything there is to measure. What nigh has not yet is absent.
+/// Everything there is to measure.
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     let mut add = |name: String, run: Run| cases.push(Case { name, run });
-    if let Some(run) = SUBJECTS.local_call {
-        add("service-call-local-1".into(), Box::new(run));
-    }
+    add("service-call-local-1".into(), Box::new(subjects::local_call));
     add(RAW_SYNC.into(), Box::new(|span| peers::syncs(&data(), span)));
     for callers in CALLERS {
-        if let Some(run) = SUBJECTS.durable_call {
-            let name = format!("{DURABLE}-{callers}");
-            add(name, Box::new(move |span| run(&data(), callers, span)));
-        }
+        let name = format!("{DURABLE}-{callers}");
+        add(name, Box::new(move |span| subjects::durable_call(&data(), callers, span)));
     }
     for callers in CALLERS {
         add(format!("raw-echo-{callers}"), Box::new(move |span| peers::echo(callers, span)));
-        if let Some(run) = SUBJECTS.link_call {
-            add(format!("service-call-tcp-{callers}"), Box::new(move |span| run(callers, span)));
-        }
+        add(format!("service-call-tcp-{callers}"), Box::new(move |span| subjects::link_call(callers, span)));
     }
     cases
 }

@@ -1,7 +1,7 @@
 //! nigh measured beside raw peers, in the same rounds on the same machine: `cargo xtask bench`.
 //!
 //! - [`cases`] is what is measured, and the gate. Start here.
-//! - [`subjects`] is the side of nigh; what is not there is not in the output.
+//! - [`subjects`] is the side of nigh.
 //! - [`peers`] is the side of the machine: a disk that syncs, a socket that echoes.
 //! - [`harness`] runs rounds and says median and range; [`machine`] says on what.
 //!

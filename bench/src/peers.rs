@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::Measured;
+use crate::subjects;
 
 /// First argument of a process that serves.
 pub const SERVE: &str = "serve";
@@ -91,6 +92,7 @@ pub fn serve(role: &str) -> ExitCode {
     });
     let served = match role {
         "echo" => runtime.block_on(echo_server()),
+        subjects::LINK => runtime.block_on(subjects::serve_link()),
         _ => Err(std::io::Error::other(format!("nothing serves as `{role}`"))),
     };
     match served {

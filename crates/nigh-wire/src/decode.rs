@@ -251,7 +251,7 @@ impl<'a> Reader<'a> {
     }
     /// Pays for memory about to be made.
     pub fn charge(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        let left = self.budget.checked_sub(bytes); // mutant budget-unchecked: let left = Some(self.budget);
+        let left = self.budget.checked_sub(bytes); // mutant budget-halved: let left = self.budget.checked_sub(bytes.div_ceil(2));
         self.budget = left.ok_or(DecodeError::Budget)?;
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Values that travel, and calls as values: what a contract crate needs, and no more.
 //!
-//! Reading order: [`wire`] says what a value is; [`encode`], [`decode`] are its bytes; [`schema`] describes
-//! them, so that everything else ([`json`], [`order`]) reads bytes without a Rust type.
-//! [`call`] is a call as a value, [`outcome`] what its caller learns, [`contract`] what an application
-//! offers. [`id`] and [`ticket`] name a call for as long as anybody remembers it.
+//! Reading order: `wire` says what a value is ([`Wire`]); `encode` and `decode` are its bytes; `schema`
+//! describes them ([`Schema`]), so that `json` and `order` read bytes without a Rust type. `call` is a call as
+//! a value, `outcome` what its caller learns, `contract` what an application offers. `id` and `ticket` name a
+//! call for as long as anybody remembers it. The format is `spec/values.md`.
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or panics from input.
 
@@ -44,7 +44,7 @@ pub use schema::{
     BadSchema, Builder, MEMBERS_MAX, Member, NODES_MAX, Node, NodeId, Prim, Row, SCHEMA_SIZE_MAX, Schema,
     WireHash,
 };
-pub use ticket::{ParseTicketError, Ticket};
+pub use ticket::{Doubt, ParseTicketError, Ticket};
 pub use time::Time;
 pub use value::{AnyValue, Value};
 pub use wire::{Wire, decode, decode_shared, decode_stored, encode, schema_of};

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ struct Threads {
     owner: Arc<Owner>,
     progress: Arc<Progress>,
     committer: JoinHandle<()>,
-    sweeper: (Sender<()>, JoinHandle<()>),
-    watchdog: (Sender<()>, JoinHandle<()>),
+    sweeper: (SyncSender<()>, JoinHandle<()>),
+    watchdog: (SyncSender<()>, JoinHandle<()>),
 }
 
 impl std::fmt::Debug for Threads {
@@ -322,7 +322,7 @@ fn open_store(
     // R17: births of this process are corrected by the log time of its own shards.
     let log_time = owner.log_time_max();
     calls.handle_local_time(PeerFacts { clock: clock.wall().max(log_time), log_time });
-    let progress = Arc::new(Progress::default());
+    let progress = Arc::new(Progress::starting_at(log.next_group()));
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::io(name.to_owned(), e))
     };
@@ -332,7 +332,7 @@ fn open_store(
     };
     let sweeper = {
         let (owner, progress, every) = (owner.clone(), progress.clone(), config.write_back_every);
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(0);
         (
             stop,
             spawn(
@@ -343,7 +343,7 @@ fn open_store(
     };
     let watchdog = {
         let (owner, slow, stuck) = (owner.clone(), config.method_time_max, config.stuck_max);
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(0);
         (stop, spawn("nigh-watch", Box::new(move || watchdog::run(&owner, slow, stuck, &stopped)))?)
     };
     Ok(Threads { owner, progress, committer, sweeper, watchdog })

@@ -183,7 +183,7 @@ fn calls_and_handles_may_be_shared() {
     fn shared<T: Send + Sync + Clone + std::fmt::Debug>(_: &T) {}
     let handle = Wallet::at(UserId("ada".into()));
     shared(&handle);
-    shared(&handle.hold("b", &4));
+    shared(&handle.hold("b", 4));
     shared(&PaymentsRef::any());
     assert_eq!(format!("{handle:?}"), r#"WalletRef(b"\x03ada")"#);
     assert_eq!(format!("{:?}", handle.hold("b", 4)), "Call(Wallet.hold)");

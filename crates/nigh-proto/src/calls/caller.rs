@@ -16,6 +16,7 @@ mod ledger;
 mod limits;
 mod open;
 mod peer;
+mod rising;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -121,7 +122,7 @@ impl<W> Caller<W> {
     pub fn release(&mut self, id: CallId) {
         let Some(reserved) = self.take_reserved(id) else { return };
         self.schedule.peer(reserved.to).open -= 1;
-        self.leave(id.number, reserved.seat.as_ref(), None);
+        self.leave(id.number, reserved.seat, None);
         self.assert_invariants();
     }
 
@@ -156,7 +157,7 @@ impl<W> Caller<W> {
         }
         if let Err(outcome) = self.admit(to, what.size()) {
             if let Some(reserved) = reserved {
-                self.leave(reserved.id.number, reserved.seat.as_ref(), None);
+                self.leave(reserved.id.number, reserved.seat, None);
             }
             self.assert_invariants();
             return Err((waiter, outcome));
@@ -171,7 +172,7 @@ impl<W> Caller<W> {
         };
         let due = now.saturating_add(within.min(DEADLINE_MAX));
         let (stage, copies, refused, refusals) = (Stage::Behind, 0, false, 0);
-        let call = Open { to, id, what, seat, due, waiter, stage, copies, refused, refusals };
+        let call = Box::new(Open { to, id, what, seat, due, waiter, stage, copies, refused, refusals });
         self.schedule.insert(number, call);
         self.assert_invariants();
         Ok(Handle(number))
@@ -190,14 +191,14 @@ impl<W> Caller<W> {
             if !peer.up || peer.slots.len() >= self.config.calls_open_max {
                 return None;
             }
-            let number = *peer.queue.first()?;
+            let number = peer.queue.first()?;
             let call = self.schedule.open.get_mut(&number).expect("a queued call is open");
             if call.due <= now {
                 self.expire(number);
                 self.assert_invariants();
                 continue;
             }
-            peer.queue.pop_first();
+            peer.queue.remove(number);
             let slot = peer.take_slot(number);
             call.stage = Stage::Sent(slot);
             call.refused = false;
@@ -207,10 +208,10 @@ impl<W> Caller<W> {
             call.copies += 1;
             // R10, R14: each copy says what holds when it leaves. A predecessor that settled since, or was
             // given up, no longer holds it back; floors only rise.
-            let order = match &call.seat {
+            let order = match call.seat {
                 Some(Seat { era, shard, chain: Some(chain) }) => {
                     let after = self.schedule.chains.before(chain, number).unwrap_or(0); // mutant predecessor-unnamed: let after = 0;
-                    Order::After { after, known: self.ledger.known(*era, *shard, self.next) }
+                    Order::After { after, known: self.ledger.known(era, shard, self.next) }
                 }
                 _ => Order::Free,
             };
@@ -240,7 +241,7 @@ impl<W> Caller<W> {
     /// The link to that peer is lost: what was under way waits for the next one. A service call that may not
     /// be sent twice is in doubt at once, since its answer can no longer come.
     pub fn handle_link_lost(&mut self, to: PeerId) {
-        let under_way: Vec<u64> = self.schedule.peer(to).slots.values().copied().collect();
+        let under_way: Vec<u64> = self.schedule.peer(to).slots.iter().map(|(_, number)| *number).collect();
         self.schedule.peer(to).lose();
         for number in under_way {
             let Some(call) = self.schedule.open.get_mut(&number) else { continue };
@@ -266,14 +267,14 @@ impl<W> Caller<W> {
         slot: Slot,
         answer: Answer,
     ) -> Result<(), Misfit> {
-        let Some(number) = self.schedule.peer(to).slots.remove(&slot) else { return Ok(()) };
+        let Some(number) = self.schedule.peer(to).slots.remove(slot.0) else { return Ok(()) };
         let Some(call) = self.schedule.open.get(&number) else {
             // R15: too late: what was told in doubt stays so until it is settled.
             return Ok(()); // mutant late-answer-acks-doubt: return Ok(self.ledger.know_number(number));
         };
         if !call.what.fits(&answer) {
             // Until the link is closed the call is as good as under way.
-            self.schedule.peer(to).slots.insert(slot, number);
+            self.schedule.peer(to).slots.insert(slot.0, number);
             return Err(Misfit);
         }
         let outcome = match (&call.what, answer) {
@@ -294,7 +295,7 @@ impl<W> Caller<W> {
 
     /// A refusal: it speaks of one copy (R11). The call is told overloaded, or is asked again after a while.
     pub fn handle_refusal(&mut self, now: Instant, to: PeerId, slot: Slot, refusal: Refusal) {
-        let Some(number) = self.schedule.peer(to).slots.remove(&slot) else { return };
+        let Some(number) = self.schedule.peer(to).slots.remove(slot.0) else { return };
         let Some(call) = self.schedule.open.get_mut(&number) else { return };
         // R9: "ask again" says nothing of whether the copy ran.
         call.refused = refusal != Refusal::AskAgain;
@@ -413,10 +414,7 @@ impl<W> Caller<W> {
         let seat = what.place().map(|Place { shard, chain }| {
             let era = self.ledger.era();
             self.ledger.open(shard, number);
-            let chain = chain.map(|(entity, key)| (era, entity, key));
-            if let Some(key) = &chain {
-                self.schedule.chains.join(key, number);
-            }
+            let chain = chain.map(|(entity, key)| self.schedule.chains.join((era, entity, key), number));
             Seat { era, shard, chain }
         });
         (CallId { caller: self.id, number, birth }, seat)
@@ -450,18 +448,18 @@ impl<W> Caller<W> {
         self.settled.push_back((call.waiter, outcome));
     }
 
-    fn close(&mut self, number: u64, doubt: bool) -> Option<Open<W>> {
+    fn close(&mut self, number: u64, doubt: bool) -> Option<Box<Open<W>>> {
         let call = self.schedule.remove(number)?;
-        self.leave(number, call.seat.as_ref(), doubt.then_some(call.id));
+        self.leave(number, call.seat, doubt.then_some(call.id));
         Some(call)
     }
 
     /// Its number is no longer open: known, or in doubt.
-    fn leave(&mut self, number: u64, seat: Option<&Seat>, doubt: Option<CallId>) {
+    fn leave(&mut self, number: u64, seat: Option<Seat>, doubt: Option<CallId>) {
         let Some(Seat { era, shard, chain }) = seat else { return };
         match doubt {
-            Some(id) => self.ledger.doubt(*era, *shard, id),
-            None => self.ledger.close(*era, *shard, number),
+            Some(id) => self.ledger.doubt(era, shard, id),
+            None => self.ledger.close(era, shard, number),
         }
         if let Some(key) = chain {
             self.schedule.leave(key, number);
@@ -471,10 +469,6 @@ impl<W> Caller<W> {
     /// Cheap checks always; the tables against each other in debug builds, while they are small.
     fn assert_invariants(&self) {
         assert!(self.schedule.timers.len() >= self.schedule.open.len(), "an open call without a deadline");
-        assert!(
-            self.schedule.peers.values().all(|peer| peer.slots.len() <= self.config.calls_open_max),
-            "too many slots"
-        );
         if cfg!(debug_assertions) && self.schedule.open.len() + self.ledger.doubts() <= CHECKED_MAX {
             self.schedule.assert_consistent();
             self.ledger.assert_consistent(self.next);
@@ -489,6 +483,7 @@ impl<W> Caller<W> {
             assert!(!self.reserved.contains_key(number), "{number} is open and reserved");
         }
         for (to, peer) in &self.schedule.peers {
+            assert!(peer.slots.len() <= self.config.calls_open_max, "{} slots taken", peer.slots.len());
             let open = self.schedule.open.values().filter(|call| call.to == *to).count();
             let reserved = self.reserved.values().filter(|reserved| reserved.to == *to).count();
             assert_eq!(peer.open, open + reserved, "calls open towards {to:?}");

@@ -6,8 +6,16 @@
 use std::collections::VecDeque;
 
 use super::Position;
-use super::shard::Release;
 use crate::calls::request::{Answer, Version};
+
+/// What may leave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Release<R> {
+    /// An answer.
+    Answer(R, Answer),
+    /// A view that was read at this version.
+    View(R, Version),
+}
 
 #[derive(Debug)]
 struct View<R> {
@@ -36,6 +44,7 @@ impl<R> Gates<R> {
         Gates { answers: VecDeque::new(), views: VecDeque::new(), read: 0, asked: None, confirmed: 0 }
     }
 
+    /// R6: whatever it says, it leaves when the log is durable up to `gate`, and not before those ahead of it.
     pub(super) fn answer(&mut self, gate: Position, reply: R, answer: Answer) {
         self.answers.push_back((gate, reply, answer));
     }

@@ -3,17 +3,19 @@
 //! - [`shard`] is the owner of one shard: admits, records, appends, releases, recovers. Start here.
 //! - [`record`] is what its log holds, [`row`] what the state file holds of its tables.
 //! - `tables` folds records into what is remembered, with `table` (one of them) and `known` (floors).
-//! - `gate` holds answers back until they may leave.
+//! - `log` is what is pending and durable, `gate` holds answers back until they may leave, `write_back` rows.
 //!
 //! What an owner answers is decided in `calls/callee.rs`; methods are run by drivers.
 
 mod gate;
 mod known;
+mod log;
 pub mod record;
 pub mod row;
 pub mod shard;
 mod table;
 pub(crate) mod tables;
+mod write_back;
 
 use nigh_wire::Wire;
 

@@ -10,12 +10,14 @@
 //! One method at a time: while a permit is out, nothing may be admitted or settled. Nothing here reads a clock,
 //! does I/O, runs a method or knows what an entity is.
 
-use nigh_wire::{Bytes, CallId, Cause, Ticket, Time};
+use nigh_wire::{CallId, Cause, Ticket, Time};
 
 use super::gate::Gates;
-use super::record::{Again, Blob, BlobOut, Ran, RanOutcome, Record, Tombstone};
-use super::row::{TableEntry, TableKey, TableRow, Verdict};
+use super::log::Log;
+use super::record::{Again, Blob, Ran, RanOutcome, Record, Tombstone};
+use super::row::{TableKey, TableRow, Verdict};
 use super::tables::{Tables, owned};
+use super::write_back::WriteBack;
 use super::{Counters, Epoch, Position, Rows, ShardId};
 use crate::calls::callee::{Arrival, Decision, decide, verdict};
 use crate::calls::request::{Answer, Known, Order, Refusal, Version};
@@ -23,81 +25,10 @@ use crate::calls::request::{Answer, Known, Order, Refusal, Version};
 mod limits;
 mod permit;
 
+pub use super::gate::Release;
+pub use super::log::{Append, Corrupt};
 pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
-pub use permit::{Finished, Permit, Stuck};
-
-/// What became of a copy at the door.
-#[derive(Debug)]
-#[must_use = "the reply is in it"]
-pub enum Admission<R> {
-    /// Run it, then `finish`, `give_up` or `abandon`.
-    Run(Permit<R>),
-    /// Its answer will come out of [`Shard::poll_release`].
-    Queued,
-    /// R11: this copy only. Leaves at once, in the order of refusals on its link (R2).
-    Refused(R, Refusal),
-}
-
-/// What may leave.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Release<R> {
-    /// An answer.
-    Answer(R, Answer),
-    /// A view that was read at this version.
-    View(R, Version),
-}
-
-/// Records to be made durable, on condition of epoch and first place (R8).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Append {
-    /// Of which log.
-    pub shard: ShardId,
-    /// The log must still be of this owner.
-    pub epoch: Epoch,
-    /// The log must end here.
-    pub first: Position,
-    /// Then it ends here.
-    pub next: Position,
-    /// A [`Blob`].
-    pub blob: Bytes,
-}
-
-/// Rows and log do not fit together. Nothing may be served from them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Corrupt {
-    /// The next blob does not begin where the last one ended.
-    Gap {
-        /// Where it ended.
-        expected: Position,
-        /// Where the next one begins.
-        found: Position,
-    },
-    /// Log time falls from one blob to the next.
-    TimeFalls {
-        /// Place of the later blob.
-        at: Position,
-    },
-    /// A row of the state file is of another table than its key says.
-    Row(TableKey),
-}
-
-#[derive(Debug)]
-struct InFlight {
-    next: Position,
-    time: Time,
-    /// Views read before it was begun: its success is a yes for them (R7).
-    read: u64,
-    size: usize,
-}
-
-#[derive(Debug)]
-struct Staged {
-    /// When the log is durable up to here, the rows show nothing that is not.
-    gate: Position,
-    /// Place of the first change they hold.
-    since: Option<Position>,
-    rows: Rows,
-}
+pub use permit::{Admission, Finished, Permit, Stuck};
 
 /// The owner of one shard. `R` is the driver's: whom an answer is for.
 #[derive(Debug)]
@@ -106,20 +37,11 @@ pub struct Shard<R> {
     epoch: Epoch,
     tables: Tables,
     gates: Gates<R>,
-    /// R16: never falls. That of memory, of the last blob begun, of the last durable one.
-    log_time: Time,
-    begun_time: Time,
-    durable_time: Time,
-    next: Position,
-    durable: Position,
-    pending: BlobOut,
-    in_flight: Option<InFlight>,
+    log: Log,
     /// The permit that is out.
     running: Option<u64>,
     permits: u64,
-    staged: Option<Staged>,
-    /// Log time as the state file has it.
-    stored_time: Time,
+    write_back: WriteBack,
     size_max: usize,
     /// Somebody else owns it by now: nothing leaves any more.
     lost: bool,
@@ -147,17 +69,10 @@ impl<R> Shard<R> {
             epoch,
             tables,
             gates: Gates::new(),
-            log_time: log_time.max(stored_time),
-            begun_time: log_time,
-            durable_time: log_time.max(stored_time),
-            next,
-            durable: next,
-            pending: BlobOut::default(),
-            in_flight: None,
+            log: Log::open(next, log_time, stored_time),
             running: None,
             permits: 0,
-            staged: None,
-            stored_time,
+            write_back: WriteBack::open(stored_time),
             size_max: TABLES_SIZE_MAX,
             lost: false,
             steps: 0,
@@ -172,22 +87,13 @@ impl<R> Shard<R> {
     ///
     /// It is not the next one.
     pub fn replay(&mut self, blob: &Blob) -> Result<(), Corrupt> {
-        assert!(self.durable == self.next && self.permits == 0, "a shard is replayed before it serves");
-        if blob.first != self.next {
-            return Err(Corrupt::Gap { expected: self.next, found: blob.first });
-        }
-        if blob.time < self.begun_time {
-            return Err(Corrupt::TimeFalls { at: blob.first });
-        }
+        assert!(self.permits == 0, "a shard is replayed before it serves");
+        let mut place = self.log.next();
+        self.log.replay(blob)?;
         for record in &blob.records {
-            self.tables.apply(self.next, owned(record));
-            self.next.0 += 1;
+            self.tables.apply(place, owned(record));
+            place.0 += 1;
         }
-        self.durable = self.next;
-        self.begun_time = blob.time;
-        // R16: rows may be newer than this blob, and so may the time they hold.
-        self.log_time = self.log_time.max(blob.time);
-        self.durable_time = self.log_time;
         self.assert_invariants();
         Ok(())
     }
@@ -195,7 +101,7 @@ impl<R> Shard<R> {
     /// Decides about one copy of a call.
     pub fn admit(&mut self, clock: Time, mut arrival: Arrival, reply: R) -> Admission<R> {
         assert!(self.running.is_none(), "one method at a time");
-        let time = self.advance(clock);
+        let time = self.log.advance(clock);
         normalise(&mut arrival);
         let (id, fingerprint) = (arrival.id, arrival.fingerprint);
         match decide(&self.tables, time, &arrival) {
@@ -236,6 +142,7 @@ impl<R> Shard<R> {
         let (staged, timers) = (Vec::new(), Vec::new());
         let verdict = Verdict::from(outcome.clone());
         let failed = matches!(outcome, RanOutcome::Err(_));
+        assert!(!failed || redo.is_empty(), "an error changes nothing");
         #[rustfmt::skip]
         let record = Ran {
             id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers,
@@ -243,9 +150,9 @@ impl<R> Shard<R> {
         self.record(Record::Ran(record));
         // R5, R6: durable first, errors too. Nothing of this memory is seen outside before it is in the log.
         #[rustfmt::skip]
-        let done_gate = self.next; // mutant answer-before-sync: let done_gate = self.durable;
+        let done_gate = self.log.next(); // mutant answer-before-sync: let done_gate = self.log.durable();
         #[rustfmt::skip]
-        let failed_gate = self.next; // mutant err-before-sync: let failed_gate = self.durable;
+        let failed_gate = self.log.next(); // mutant err-before-sync: let failed_gate = self.log.durable();
         let gate = if failed { failed_gate } else { done_gate };
         self.gates.answer(gate, reply, verdict.answer(self.version_now()));
         self.assert_invariants();
@@ -258,7 +165,7 @@ impl<R> Shard<R> {
         }
         let Permit { arrival, time, reply, .. } = permit;
         self.fence(arrival, time, cause.clone());
-        self.gates.answer(self.next, reply, Answer::NotDone(cause));
+        self.gates.answer(self.log.next(), reply, Answer::NotDone(cause));
         self.assert_invariants();
     }
 
@@ -282,7 +189,7 @@ impl<R> Shard<R> {
     /// known to have been ours after the read (R7).
     pub fn view(&mut self, reply: R) {
         #[rustfmt::skip]
-        let gate = self.next; // mutant view-before-sync: let gate = self.durable;
+        let gate = self.log.next(); // mutant view-before-sync: let gate = self.log.durable();
         self.gates.view(gate, reply, self.version_now());
         self.assert_invariants();
     }
@@ -300,7 +207,7 @@ impl<R> Shard<R> {
         reply: R,
     ) -> Result<(), (R, Refusal)> {
         assert!(self.running.is_none(), "one method at a time");
-        let time = self.advance(clock);
+        let time = self.log.advance(clock);
         let decision = verdict(&self.tables, time, ticket, commutes);
         if matches!(decision, Decision::Run | Decision::Again(_)) && self.tables.size() >= SETTLE_SIZE_MAX {
             return Err((reply, Refusal::Overloaded { retry_after: limits::RETRY_TABLES }));
@@ -313,7 +220,7 @@ impl<R> Shard<R> {
                     self.again(ticket.id, ticket.fingerprint, key, outcome, reply);
                 } else {
                     self.fence_ticket(time, ticket, key);
-                    self.gates.answer(self.next, reply, Answer::NotDone(Cause::Fenced));
+                    self.gates.answer(self.log.next(), reply, Answer::NotDone(Cause::Fenced));
                 }
             }
             decision => self.tell(decision, reply)?,
@@ -333,31 +240,25 @@ impl<R> Shard<R> {
 
     /// The next blob to append: one at a time (R8), of all records since the last.
     pub fn poll_append(&mut self, clock: Time) -> Option<Append> {
-        if self.in_flight.is_some() || self.pending.count() == 0 || self.lost {
+        if self.lost {
             return None;
         }
-        let time = self.advance(clock);
-        let first = Position(self.next.0 - self.pending.count());
-        let size = self.pending.size();
-        let blob = self.pending.take(time, first);
-        self.begun_time = time;
-        self.in_flight = Some(InFlight { next: self.next, time, read: self.gates.read(), size });
+        let (first, blob) = self.log.poll_append(clock, self.gates.read())?;
         self.assert_invariants();
-        Some(Append { shard: self.id, epoch: self.epoch, first, next: self.next, blob })
+        Some(Append { shard: self.id, epoch: self.epoch, first, next: self.log.next(), blob })
     }
 
     /// The append under way is durable. It was conditional on our epoch, so the shard was ours meanwhile.
     pub fn handle_appended(&mut self) {
-        let done = self.in_flight.take().expect("an append is under way");
-        self.durable = done.next;
-        self.durable_time = done.time;
-        self.gates.confirm(done.read);
+        let read = self.log.handle_appended();
+        self.gates.confirm(read);
         self.assert_invariants();
     }
 
     /// An append failed, was fenced, or nobody knows (R9), or the shard is another's: its memory is dropped
     /// whole. All who wait, and the holder of a permit, are to be told `AskAgain`.
     pub fn fail(self) -> Vec<R> {
+        // R9: records, answers and tables go together; the log says what is left of them.
         self.gates.into_replies()
     }
 
@@ -377,47 +278,32 @@ impl<R> Shard<R> {
 
     /// The next answer that may leave.
     pub fn poll_release(&mut self) -> Option<Release<R>> {
-        if self.lost { None } else { self.gates.poll_release(self.durable) }
+        if self.lost { None } else { self.gates.poll_release(self.log.durable()) }
     }
 
     /// Up to `rows_max` rows (and log time) that changed, to be written to the state file. Each is as it was
     /// at some durable moment. Empty: nothing changed, or what did is not durable yet.
     pub fn dirty_rows(&mut self, rows_max: usize) -> Rows {
-        if self.staged.is_none() {
-            let since = self.tables.changed_since();
-            let rows = self.tables.take_changed(rows_max);
-            self.staged = Some(Staged { gate: self.next, since, rows });
-        }
-        let Some(Staged { mut rows, .. }) = self.staged.take_if(|staged| staged.gate <= self.durable) else {
-            return Rows::new();
-        };
-        // R16: what the log is cut of it must not forget its time, or what was swept could run.
-        if !rows.is_empty() && self.stored_time < self.durable_time {
-            self.stored_time = self.durable_time;
-            let (position, entry) = (self.durable, TableEntry::Time(self.durable_time));
-            rows.push((TableKey::Time, Some(TableRow { position, entry })));
-        }
+        let rows = self.write_back.poll(&mut self.tables, &self.log, rows_max);
         self.assert_invariants();
         rows
     }
 
-    /// Once all rows given out so far are durable, the log is not needed below this place for the tables.
+    /// Once all rows given out so far are durable, blobs that end at or below this place may go.
     pub fn rows_through(&self) -> Position {
-        let staged = self.staged.as_ref().and_then(|staged| staged.since);
-        let since = staged.into_iter().chain(self.tables.changed_since()).min();
-        since.map_or(self.durable, |since| since.min(self.durable))
+        self.write_back.through(&self.tables, &self.log)
     }
 
     /// Drops some of what is too old (R16). To be called every few seconds.
     pub fn sweep(&mut self, clock: Time) {
         // Under a time that is durable, so that what is dropped stays refused whatever clock comes next.
         #[rustfmt::skip]
-        let time = self.durable_time; // mutant sweep-unlogged: let time = self.advance(clock);
-        self.tables.sweep(time, self.next);
-        let now = self.log_time.max(clock);
+        let time = self.log.durable_time(); // mutant sweep-unlogged: let time = self.log.advance(clock);
+        self.tables.sweep(time, self.log.next());
+        let now = self.log.time().max(clock);
         let due = self.tables.expires_min().saturating_add(limits::SWEEP_SLACK) < now;
-        if due && self.running.is_none() {
-            self.advance(clock);
+        if due {
+            self.log.advance(clock);
             self.timed_gate();
         }
         self.assert_invariants();
@@ -425,7 +311,7 @@ impl<R> Shard<R> {
 
     /// The memory that is read now (R22).
     pub fn version_now(&self) -> Version {
-        Version { epoch: self.epoch, position: self.next }
+        Version { epoch: self.epoch, position: self.log.next() }
     }
     /// Whose log this is.
     pub fn id(&self) -> ShardId {
@@ -437,15 +323,15 @@ impl<R> Shard<R> {
     }
     /// Place of the next record.
     pub fn next(&self) -> Position {
-        self.next
+        self.log.next()
     }
     /// The log is durable up to here.
     pub fn durable(&self) -> Position {
-        self.durable
+        self.log.durable()
     }
     /// R16: the highest time that was decided by.
     pub fn log_time(&self) -> Time {
-        self.log_time
+        self.log.time()
     }
     /// True while a permit is out.
     pub fn is_running(&self) -> bool {
@@ -456,7 +342,7 @@ impl<R> Shard<R> {
         let mut counters = Counters::default();
         self.tables.count(&mut counters);
         counters.waiting = self.gates.waiting();
-        counters.pending_size = self.pending_size();
+        counters.pending_size = self.log.pending_size();
         counters
     }
     /// Bytes that its tables may take before calls are refused, at first [`TABLES_SIZE_MAX`]: a driver of many
@@ -467,17 +353,10 @@ impl<R> Shard<R> {
 }
 
 impl<R> Shard<R> {
-    /// R16: log time goes on with the clock, and never back. All decisions are by it, and the next blob has it.
-    fn advance(&mut self, clock: Time) -> Time {
-        self.log_time = self.log_time.max(clock);
-        self.log_time
-    }
-
     /// One more record of the log: in the tables at once, durable with the next append.
     fn record(&mut self, record: Record) {
-        self.pending.push(&record);
-        self.tables.apply(self.next, record);
-        self.next.0 += 1;
+        let place = self.log.push(&record);
+        self.tables.apply(place, record);
     }
 
     /// What is told without running anything, and held back like any answer (R6).
@@ -486,18 +365,18 @@ impl<R> Shard<R> {
             Decision::Recorded(outcome, position) => {
                 let version = Version { epoch: self.epoch, position: Position(position.0 + 1) };
                 #[rustfmt::skip]
-                let gate = self.next; // mutant duplicate-before-sync: let gate = self.durable;
+                let gate = self.log.next(); // mutant duplicate-before-sync: let gate = self.log.durable();
                 self.gates.answer(gate, reply, outcome.answer(version));
             }
             Decision::Answer(answer) => {
                 #[rustfmt::skip]
-                let gate = self.next; // mutant late-before-sync: let gate = self.durable;
+                let gate = self.log.next(); // mutant late-before-sync: let gate = self.log.durable();
                 self.gates.answer(gate, reply, answer);
             }
             Decision::TooOld => {
                 // R13, R16: and stays too old for whoever owns the log next.
                 #[rustfmt::skip]
-                let gate = self.timed_gate(); // mutant too-old-untimed: let gate = self.next;
+                let gate = self.timed_gate(); // mutant too-old-untimed: let gate = self.log.next();
                 self.gates.answer(gate, reply, Answer::Forgotten);
             }
             Decision::Refuse(refusal) => return Err((reply, refusal)),
@@ -512,10 +391,10 @@ impl<R> Shard<R> {
 
     /// A place such that, when it is durable, so is the present log time.
     fn timed_gate(&mut self) -> Position {
-        if self.pending.count() == 0 && self.begun_time < self.log_time {
+        if self.log.time_lags() {
             self.record(Record::Tick);
         }
-        self.next
+        self.log.next()
     }
 
     /// R12: what became of an idempotency key is recorded under this id too, before its caller is told: keys
@@ -529,7 +408,7 @@ impl<R> Shard<R> {
         reply: R,
     ) {
         let (entity, key, method) = key;
-        let time = self.log_time;
+        let time = self.log.time();
         let answer = |outcome| Record::Again(Again { id, fingerprint, outcome });
         let record = match verdict.clone() {
             Verdict::Done(value) => answer(RanOutcome::Ok(value)),
@@ -546,7 +425,7 @@ impl<R> Shard<R> {
             }),
         };
         self.record(record);
-        self.gates.answer(self.next, reply, verdict.answer(self.version_now()));
+        self.gates.answer(self.log.next(), reply, verdict.answer(self.version_now()));
     }
 
     /// A tombstone for what was admitted. Of a keyed call the key is dead, too: another try of it is the same
@@ -582,21 +461,18 @@ impl<R> Shard<R> {
 
     /// A method that was given up came back: its caller is told what everybody is told.
     fn late(&mut self, permit: Permit<R>) {
-        let decision = decide(&self.tables, self.log_time, &permit.arrival);
+        let decision = decide(&self.tables, self.log.time(), &permit.arrival);
         if !matches!(decision, Decision::Recorded(..) | Decision::Answer(_) | Decision::TooOld) {
             unreachable!("what was given up has a record, or is known, or too old");
         }
-        let told = self.tell(decision, permit.reply);
-        assert!(told.is_ok(), "a record is told");
+        assert!(self.tell(decision, permit.reply).is_ok(), "a record is told");
         self.assert_invariants();
     }
 
     /// Cheap relations after every step; every row now and then, always while there are few.
     fn assert_invariants(&mut self) {
-        let begun = self.in_flight.as_ref().map_or(self.durable, |append| append.next);
-        assert!(self.durable <= begun && begun.0 + self.pending.count() == self.next.0, "places are lost");
-        assert!(self.begun_time <= self.log_time && self.durable_time <= self.log_time, "log time falls");
-        self.gates.assert_invariants(self.next);
+        self.log.assert_invariants();
+        self.gates.assert_invariants(self.log.next());
         self.steps += 1;
         if cfg!(debug_assertions) && (self.steps.is_multiple_of(1024) || self.counters().changed < 64) {
             self.tables.assert_scanned();

@@ -27,7 +27,7 @@ pub(crate) trait Owner {
 
 #[derive(Clone)]
 enum Entry {
-    Ran { call: CallRequest, value: Bytes },
+    Ran { call: Box<CallRequest>, value: Bytes },
     Tombstone(CallId),
 }
 
@@ -96,7 +96,7 @@ impl Simple {
         let same = |entry: &&Entry| matches!(entry, Entry::Ran { call: c, .. } if c.key == call.key);
         let count = self.memory.iter().filter(same).count() as u64;
         let value = Bytes::copy_from_slice(&count.to_le_bytes());
-        self.memory.push(Entry::Ran { call, value: value.clone() });
+        self.memory.push(Entry::Ran { call: Box::new(call), value: value.clone() });
         (self.memory.len(), Ok(Answer::Done { value, version: None }))
     }
 
@@ -108,7 +108,7 @@ impl Simple {
         if let Some((gate, answer)) = self.record(id) {
             return (gate, Ok(answer));
         }
-        if id.number >= self.mark(id.caller, &ticket.key.expect("of an entity")) {
+        if id.number >= self.mark(id.caller, &ticket.key.clone().expect("of an entity")) {
             self.memory.push(Entry::Tombstone(id));
         }
         (self.memory.len(), Ok(Answer::NotDone(Cause::Fenced)))

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use nigh_proto::shards::ShardId;
 
-use crate::shards::owner::{EXIT_STORE, Owner};
+use crate::exit::{EXIT_STORE, end_process};
+use crate::shards::owner::Owner;
 use crate::store::{Append, AppendError, GroupId, Log};
 
 /// What the committer shares with the sweeper and with those who count.
@@ -24,6 +25,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Of a log whose next group this is: those below are durable, and were replayed.
+    pub(crate) fn starting_at(next: GroupId) -> Self {
+        Progress { group: AtomicU64::new(next.0.saturating_sub(1)), ..Progress::default() }
+    }
     /// The last group known to be durable.
     pub(crate) fn group(&self) -> GroupId {
         GroupId(self.group.load(Ordering::Acquire))
@@ -70,7 +75,9 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
         let shard = shards[fenced].0;
         exit(&format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
-    progress.group.store(appended.group.map_or(0, |g| g.0), Ordering::Release);
+    if let Some(group) = appended.group {
+        progress.group.store(group.0, Ordering::Release);
+    }
     progress.groups.fetch_add(1, Ordering::Relaxed);
     let records: u64 = group.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
@@ -111,11 +118,9 @@ fn gather(owner: &Owner) -> (Vec<ShardId>, Vec<Append>) {
 
 /// R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
 fn give_up(error: &AppendError) -> ! {
-    exit(&format!("{error}"))
+    exit(&error.to_string())
 }
 
 fn exit(why: &str) -> ! {
-    tracing::error!("{why}");
-    eprintln!("nigh: {why}");
-    std::process::exit(EXIT_STORE)
+    end_process(why, EXIT_STORE)
 }

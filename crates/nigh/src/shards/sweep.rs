@@ -11,8 +11,9 @@ use std::time::Duration;
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::Bytes;
 
+use crate::exit::{EXIT_STORE, end_process};
 use crate::shards::commit::Progress;
-use crate::shards::owner::{EXIT_STORE, Owner};
+use crate::shards::owner::Owner;
 use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
 
 /// First byte of a table row's key in the state file.
@@ -28,15 +29,13 @@ pub(crate) fn run(
     every: Duration,
     stop: &Receiver<()>,
 ) {
-    let mut swept = progress.group();
+    // What was replayed at the start is swept first.
+    let mut swept = GroupId(0);
     loop {
         let last = stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
         if progress.group() > swept || last {
-            swept = sweep(owner, rows, progress).unwrap_or_else(|error| {
-                tracing::error!("{error}");
-                eprintln!("nigh: {error}");
-                std::process::exit(EXIT_STORE)
-            });
+            let done = sweep(owner, rows, progress);
+            swept = done.unwrap_or_else(|error| end_process(&error.to_string(), EXIT_STORE));
         }
         if last {
             return;
@@ -64,12 +63,18 @@ pub(crate) fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) ->
     while !left.is_empty() {
         let mut waiting = Vec::new();
         for (shard, since) in left {
-            while !collect(owner, shard, since, &mut writes) {
-                if writes.len() + 1 < ROWS_PER_WRITE_MAX {
+            loop {
+                let (found, clean) = collect(owner, shard, since, &mut writes);
+                if writes.len() >= ROWS_PER_WRITE_MAX {
+                    write(rows, &mut writes)?;
+                }
+                if clean {
+                    break;
+                }
+                if found == 0 {
                     waiting.push((shard, since)); // Not durable yet.
                     break;
                 }
-                rows.write(&std::mem::take(&mut writes))?;
             }
         }
         if !waiting.is_empty() {
@@ -77,37 +82,38 @@ pub(crate) fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) ->
         }
         left = waiting;
     }
-    if !writes.is_empty() {
-        rows.write(&writes)?;
-    }
+    write(rows, &mut writes)?;
     rows.swept(GroupId(group.0 + 1))?;
     progress.cut_below(GroupId(group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(group.0 + 2));
     Ok(group)
 }
 
-/// Adds rows of what is durable of one shard, as many as fit; true if nothing from before `since` is left.
-fn collect(owner: &Owner, shard: ShardId, since: Position, writes: &mut Vec<RowWrite>) -> bool {
+/// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for.
+fn write(rows: &dyn Rows, writes: &mut Vec<RowWrite>) -> Result<(), StoreError> {
+    for chunk in writes.chunks(ROWS_PER_WRITE_MAX) {
+        rows.write(chunk)?;
+    }
+    writes.clear();
+    Ok(())
+}
+
+/// Adds rows of what is durable of one shard: how many, and whether nothing from before `since` is left.
+fn collect(owner: &Owner, shard: ShardId, since: Position, writes: &mut Vec<RowWrite>) -> (usize, bool) {
+    let before = writes.len();
     let mut core = owner.core();
     let machine = &mut core.shards[shard.0 as usize];
     let durable = machine.durable();
-    // Log time comes along as a row of its own, uncounted.
-    let room = (ROWS_PER_WRITE_MAX - writes.len()).saturating_sub(1);
-    let rows = if room > 0 { machine.dirty_rows(room) } else { vec![] };
-    for (key, row) in rows {
-        // What was swept changed between two records: the one before is durable.
-        let last = Position(durable.0.saturating_sub(1));
+    // What was swept changed between two records: the one before is durable.
+    let last = Position(durable.0.saturating_sub(1));
+    for (key, row) in machine.dirty_rows(ROWS_PER_WRITE_MAX) {
         let position = row.as_ref().map_or(last, |row| row.position.min(last));
-        writes.push(RowWrite {
-            shard,
-            key: table_key(&key),
-            position,
-            value: row.as_ref().map(nigh_wire::encode),
-        });
+        let value = row.as_ref().map(nigh_wire::encode);
+        writes.push(RowWrite { shard, key: table_key(&key), position, value });
     }
     let tables_clean = machine.rows_through() >= since;
-    let room = ROWS_PER_WRITE_MAX - writes.len();
-    writes.extend(core.memory.sweep(shard, since, durable, room));
-    tables_clean && !core.memory.is_dirty(shard, since)
+    writes.extend(core.memory.sweep(shard, since, durable, ROWS_PER_WRITE_MAX));
+    let clean = tables_clean && !core.memory.is_dirty(shard, since);
+    (writes.len() - before, clean)
 }
 
 /// Key of a table's row in the state file.

@@ -254,15 +254,15 @@ impl<K: Wire + Ord + Clone, V: Wire + Clone> Part for Map<K, V> {
         home
     }
     fn release(&mut self, home: &Self::Saved) {
-        if !self.is_of(home) {
-            // mutant undo-keeps-foreign-map: if false {
+        let mine = self.is_of(home); // mutant undo-keeps-foreign-map: let mine = true;
+        if !mine {
             // It may be another field's: dropping it sends it home.
             drop(mem::take(self));
         }
     }
     fn undo(&mut self, home: Self::Saved) {
-        if !self.is_of(&home) {
-            // mutant undo-forgets-replaced-map: if false {
+        let mine = self.is_of(&home); // mutant undo-forgets-replaced-map: let mine = true;
+        if !mine {
             let gone = Arc::into_inner(home).and_then(OnceLock::into_inner);
             let gone = gone.expect("a map that left its field was dropped when its method ended");
             self.entries = gone.entries;

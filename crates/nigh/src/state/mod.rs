@@ -117,8 +117,8 @@ impl<T: Wire> Part for T {
     }
     fn commit(&mut self, saved: Bytes, field: u64, redo: &mut Out) -> bool {
         let now = nigh_wire::encode(self);
-        if now == saved {
-            // mutant plain-change-lost: if now.len() == saved.len() {
+        let same = now == saved; // mutant plain-change-lost: let same = now.len() == saved.len();
+        if same {
             return false;
         }
         redo.var(field);

@@ -5,9 +5,9 @@
 //! below the group at which that sweep began. Two small traits, and two stores behind them:
 //!
 //! - [`Log`] and [`Rows`] are the contract. Start here.
-//! - [`error`] sorts what can go wrong by what the caller does next.
-//! - [`embedded`] keeps both in two redb files of one directory: [`open_dir`].
-//! - [`memory`] keeps nothing past the process: [`memory()`](fn@memory).
+//! - `error.rs` sorts what can go wrong by what the caller does next.
+//! - `embedded/` keeps both in two redb files of one directory: [`open_dir`].
+//! - `memory.rs` keeps nothing past the process: [`memory()`](fn@memory).
 //! - [`suite`] is what a store must pass to be one.
 //!
 //! Nothing here knows what a blob or a row means, decides when to commit, or takes a thread of its own.

@@ -13,8 +13,13 @@ use super::ledger::Era;
 /// Entity and key, under one caller id: order holds within one id.
 pub(super) type ChainKey = (Era, Arc<str>, Bytes);
 
-#[derive(Debug, Default)]
-pub(super) struct Chain {
+/// Names a chain while it has members: so that its key is looked up twice per call, not at every step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChainId(usize);
+
+#[derive(Debug)]
+struct Chain {
+    key: ChainKey,
     /// Open or reserved. Numbers come in rising order, so a queue stays sorted.
     numbers: VecDeque<u64>,
     held: Option<u64>,
@@ -22,53 +27,72 @@ pub(super) struct Chain {
 
 #[derive(Debug, Default)]
 pub(super) struct Chains {
-    chains: BTreeMap<ChainKey, Chain>,
+    by_key: BTreeMap<ChainKey, ChainId>,
+    /// By id. Those without numbers are free.
+    chains: Vec<Chain>,
+    free: Vec<ChainId>,
 }
 
 impl Chains {
-    pub(super) fn join(&mut self, key: &ChainKey, number: u64) {
-        let chain = match self.chains.get_mut(key) {
-            Some(chain) => chain,
-            None => self.chains.entry(key.clone()).or_default(),
+    pub(super) fn join(&mut self, key: ChainKey, number: u64) -> ChainId {
+        let id = match self.by_key.get(&key) {
+            Some(id) => *id,
+            None => self.make(key),
         };
-        assert!(chain.numbers.back().is_none_or(|last| *last < number), "numbers rise (R1)");
-        chain.numbers.push_back(number);
+        let numbers = &mut self.chains[id.0].numbers;
+        assert!(numbers.back().is_none_or(|last| *last < number), "numbers rise (R1)");
+        numbers.push_back(number);
+        id
+    }
+
+    fn make(&mut self, key: ChainKey) -> ChainId {
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.chains[id.0].key = key.clone();
+                id
+            }
+            None => {
+                self.chains.push(Chain { key: key.clone(), numbers: VecDeque::new(), held: None });
+                ChainId(self.chains.len() - 1)
+            }
+        };
+        self.by_key.insert(key, id);
+        id
     }
 
     /// It settled. If it was held, the caller of this releases what waited behind it.
-    pub(super) fn leave(&mut self, key: &ChainKey, number: u64) {
-        let chain = self.chains.get_mut(key).expect("an open call has its chain");
+    pub(super) fn leave(&mut self, id: ChainId, number: u64) {
+        let chain = &mut self.chains[id.0];
         let place = chain.numbers.binary_search(&number).expect("it joined and leaves once");
         chain.numbers.remove(place);
         if chain.held == Some(number) {
             chain.held = None;
         }
         if chain.numbers.is_empty() {
-            self.chains.remove(key);
+            self.by_key.remove(&chain.key);
+            self.free.push(id);
         }
     }
 
     /// R10: the last call on this key before `number` that is still open.
-    pub(super) fn before(&self, key: &ChainKey, number: u64) -> Option<u64> {
-        let numbers = &self.chains.get(key)?.numbers;
+    pub(super) fn before(&self, id: ChainId, number: u64) -> Option<u64> {
+        let numbers = &self.chains[id.0].numbers;
         let place = numbers.partition_point(|n| *n < number);
         place.checked_sub(1).map(|before| numbers[before])
     }
 
     /// Those after `number`, in order.
-    pub(super) fn after(&self, key: &ChainKey, number: u64) -> Vec<u64> {
-        let Some(chain) = self.chains.get(key) else { return Vec::new() };
-        let place = chain.numbers.partition_point(|n| *n <= number);
-        chain.numbers.range(place..).copied().collect()
+    pub(super) fn after(&self, id: ChainId, number: u64) -> Vec<u64> {
+        let numbers = &self.chains[id.0].numbers;
+        let place = numbers.partition_point(|n| *n <= number);
+        numbers.range(place..).copied().collect()
     }
 
-    pub(super) fn held(&self, key: &ChainKey) -> Option<u64> {
-        self.chains.get(key)?.held
+    pub(super) fn held(&self, id: ChainId) -> Option<u64> {
+        self.chains[id.0].held
     }
 
-    pub(super) fn hold(&mut self, key: &ChainKey, held: Option<u64>) {
-        if let Some(chain) = self.chains.get_mut(key) {
-            chain.held = held;
-        }
+    pub(super) fn hold(&mut self, id: ChainId, held: Option<u64>) {
+        self.chains[id.0].held = held;
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nigh_wire::CallId;
 
-use super::chain::ChainKey;
+use super::chain::ChainId;
 use super::ledger::Era;
 use super::peer::{PeerId, Slot};
 use super::what::What;
@@ -25,11 +25,11 @@ pub(super) enum Stage {
 }
 
 /// Where a numbered call counts, for as long as it is open.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Seat {
     pub(super) era: Era,
     pub(super) shard: ShardId,
-    pub(super) chain: Option<ChainKey>,
+    pub(super) chain: Option<ChainId>,
 }
 
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl<W> Open<W> {
         (self.copies == 0 || self.copies == 1 && self.refused) && !self.what.has_other_tries()
     }
 
-    pub(super) fn chain(&self) -> Option<&ChainKey> {
-        self.seat.as_ref()?.chain.as_ref()
+    pub(super) fn chain(&self) -> Option<ChainId> {
+        self.seat.as_ref()?.chain
     }
 }
 

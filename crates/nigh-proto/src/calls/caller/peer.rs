@@ -1,9 +1,10 @@
 //! One peer as its caller sees it: what waits to be written, what is under way, and how its clock differs.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use nigh_wire::{Time, Wire};
 
+use super::rising::Rising;
 use crate::calls::FUTURE_MAX;
 
 /// A process that answers calls; 0 is this one.
@@ -32,9 +33,9 @@ pub struct PeerFacts {
 pub(super) struct Peer {
     pub(super) up: bool,
     /// To write next, lowest number first (R2).
-    pub(super) queue: BTreeSet<u64>,
+    pub(super) queue: Rising<()>,
     /// Under way on the current link: also those whose caller no longer waits.
-    pub(super) slots: BTreeMap<Slot, u64>,
+    pub(super) slots: Rising<u64>,
     pub(super) cancels: VecDeque<Slot>,
     last_slot: u64,
     /// Open and reserved calls.
@@ -53,7 +54,7 @@ impl Peer {
     pub(super) fn take_slot(&mut self, number: u64) -> Slot {
         self.last_slot += 1;
         let slot = Slot(self.last_slot);
-        self.slots.insert(slot, number);
+        self.slots.insert(slot.0, number);
         slot
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chain::{ChainKey, Chains};
+use super::chain::{ChainId, Chains};
 use super::open::{Open, Stage};
 use super::peer::{Peer, PeerId};
 use crate::Instant;
@@ -13,7 +13,7 @@ use crate::Instant;
 #[derive(Debug)]
 pub(super) struct Schedule<W> {
     pub(super) peers: BTreeMap<PeerId, Peer>,
-    pub(super) open: BTreeMap<u64, Open<W>>,
+    pub(super) open: BTreeMap<u64, Box<Open<W>>>,
     pub(super) chains: Chains,
     /// Of every open call its deadline; of every held one also when it is asked again.
     pub(super) timers: BTreeSet<(Instant, u64)>,
@@ -34,7 +34,7 @@ impl<W> Schedule<W> {
         self.peers.entry(to).or_default()
     }
 
-    pub(super) fn insert(&mut self, number: u64, call: Open<W>) {
+    pub(super) fn insert(&mut self, number: u64, call: Box<Open<W>>) {
         let peer = self.peer(call.to);
         peer.open += 1;
         peer.bytes += call.what.size();
@@ -45,7 +45,7 @@ impl<W> Schedule<W> {
     }
 
     /// It settled, or its asker has gone. It still has its place in its chain: see [`Schedule::leave`].
-    pub(super) fn remove(&mut self, number: u64) -> Option<Open<W>> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<Box<Open<W>>> {
         let call = self.open.remove(&number)?;
         self.timers.remove(&(call.due, number));
         let peer = self.peers.get_mut(&call.to).expect("an open call has its peer");
@@ -53,10 +53,10 @@ impl<W> Schedule<W> {
         peer.bytes -= call.what.size();
         match call.stage {
             Stage::Queued => {
-                peer.queue.remove(&number);
+                peer.queue.remove(number);
             }
             // Nobody waits for that copy: if it was not begun, it need not be. Its slot stays taken.
-            Stage::Sent(slot) if peer.slots.contains_key(&slot) => peer.cancels.push_back(slot),
+            Stage::Sent(slot) if peer.slots.get(slot.0).is_some() => peer.cancels.push_back(slot),
             Stage::Held { at, .. } => {
                 self.timers.remove(&(at, number));
             }
@@ -66,7 +66,7 @@ impl<W> Schedule<W> {
     }
 
     /// Its number is no longer open. Calls on this key that waited for it go on.
-    pub(super) fn leave(&mut self, key: &ChainKey, number: u64) {
+    pub(super) fn leave(&mut self, key: ChainId, number: u64) {
         let waiting = self.waits_for(key, number);
         if self.chains.held(key) == Some(number) {
             self.chains.hold(key, None);
@@ -85,9 +85,9 @@ impl<W> Schedule<W> {
             if call.due <= now {
                 return Some(number);
             }
-            let chain = call.chain().cloned();
+            let chain = call.chain();
             self.timers.remove(&(at, number));
-            self.ask_again(chain.as_ref(), number);
+            self.ask_again(chain, number);
         }
         None
     }
@@ -111,15 +111,15 @@ impl<W> Schedule<W> {
             }
         }
         call.stage = Stage::Queued;
-        self.peers.get_mut(&call.to).expect("an open call has its peer").queue.insert(number);
+        self.peers.get_mut(&call.to).expect("an open call has its peer").queue.insert(number, ());
     }
 
     /// No copy leaves before `at`, nor of any later call on its key.
     pub(super) fn hold(&mut self, number: u64, at: Instant, not_yet: bool) {
         let call = &self.open[&number];
         let at = at.min(call.due);
-        if let Some(key) = call.chain().cloned() {
-            match self.chains.held(&key) {
+        if let Some(key) = call.chain() {
+            match self.chains.held(key) {
                 Some(held) if held < number => {
                     self.open.get_mut(&number).expect("an open call").stage = Stage::Behind;
                     return;
@@ -127,12 +127,12 @@ impl<W> Schedule<W> {
                 Some(held) => self.step_behind(held),
                 None => {}
             }
-            for later in self.chains.after(&key, number) {
+            for later in self.chains.after(key, number) {
                 if self.open.get(&later).is_some_and(|call| call.stage == Stage::Queued) {
                     self.step_behind(later);
                 }
             }
-            self.chains.hold(&key, Some(number));
+            self.chains.hold(key, Some(number));
         }
         let call = self.open.get_mut(&number).expect("an open call");
         call.stage = Stage::Held { at, not_yet };
@@ -148,7 +148,7 @@ impl<W> Schedule<W> {
                 self.timers.remove(&(at, number));
             }
             Stage::Queued => {
-                self.peers.get_mut(&call.to).expect("an open call has its peer").queue.remove(&number);
+                self.peers.get_mut(&call.to).expect("an open call has its peer").queue.remove(number);
             }
             Stage::Held { .. } | Stage::Sent(_) | Stage::Behind => {}
         }
@@ -156,7 +156,7 @@ impl<W> Schedule<W> {
     }
 
     /// `number` is no longer held: what waited behind it may leave after it.
-    fn release_behind(&mut self, key: &ChainKey, number: u64) {
+    fn release_behind(&mut self, key: ChainId, number: u64) {
         for later in self.chains.after(key, number) {
             if self.open.get(&later).is_some_and(|call| call.stage == Stage::Behind) {
                 self.enqueue(later);
@@ -165,7 +165,7 @@ impl<W> Schedule<W> {
     }
 
     /// The held call on this key is asked again.
-    fn ask_again(&mut self, key: Option<&ChainKey>, number: u64) {
+    fn ask_again(&mut self, key: Option<ChainId>, number: u64) {
         self.enqueue(number);
         if let Some(key) = key {
             self.release_behind(key, number);
@@ -173,7 +173,7 @@ impl<W> Schedule<W> {
     }
 
     /// The call on this key that was refused as "not yet", and whose predecessor is `number`.
-    fn waits_for(&self, key: &ChainKey, number: u64) -> Option<u64> {
+    fn waits_for(&self, key: ChainId, number: u64) -> Option<u64> {
         let held = self.chains.held(key).filter(|held| *held > number)?;
         let not_yet = matches!(self.open[&held].stage, Stage::Held { not_yet: true, .. });
         (not_yet && self.chains.before(key, held) == Some(number)).then_some(held)
@@ -194,9 +194,9 @@ impl<W> Schedule<W> {
 
     /// A reserved call was started: a later one that was refused for want of it follows.
     pub(super) fn follow(&mut self, number: u64) {
-        let Some(key) = self.open[&number].chain().cloned() else { return };
-        if let Some(held) = self.waits_for(&key, number) {
-            self.ask_again(Some(&key), held);
+        let Some(key) = self.open[&number].chain() else { return };
+        if let Some(held) = self.waits_for(key, number) {
+            self.ask_again(Some(key), held);
         }
     }
 
@@ -206,13 +206,14 @@ impl<W> Schedule<W> {
         for (number, call) in &self.open {
             let peer = &self.peers[&call.to];
             let held = call.chain().and_then(|key| self.chains.held(key));
-            let (queued, timed) = (peer.queue.contains(number), self.timers.contains(&(call.due, *number)));
+            let (queued, timed) =
+                (peer.queue.get(*number).is_some(), self.timers.contains(&(call.due, *number)));
             assert!(timed, "{number} has no deadline");
             assert_eq!(queued, call.stage == Stage::Queued, "{number} is queued, or not, against its stage");
             match call.stage {
                 Stage::Queued => assert!(held.is_none_or(|held| held > *number), "{number} would overtake"),
                 Stage::Sent(slot) => {
-                    assert_eq!(peer.slots.get(&slot), Some(number), "{number} is on no link")
+                    assert_eq!(peer.slots.get(slot.0), Some(number), "{number} is on no link")
                 }
                 Stage::Held { at, .. } => {
                     assert!(self.timers.contains(&(at, *number)), "{number} would wait for ever");
@@ -224,7 +225,7 @@ impl<W> Schedule<W> {
             }
         }
         for peer in self.peers.values() {
-            assert!(peer.queue.iter().all(|number| self.open.contains_key(number)), "a stale queue");
+            assert!(peer.queue.iter().all(|(number, ())| self.open.contains_key(number)), "a stale queue");
         }
     }
 }

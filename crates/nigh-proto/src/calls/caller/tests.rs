@@ -296,7 +296,79 @@ fn tickets_name_the_call() {
     let what = writes("k", 5);
     let id = run.caller.reserve(Time::from_nanos(5), run::PEER, &what).expect("there is room");
     let ticket = what.ticket(id).expect("a call has one");
-    assert_eq!((ticket.id, ticket.of.as_str(), ticket.key), (id, "Wallet", Some("k".into())));
+    assert_eq!((ticket.id, ticket.of.as_str(), ticket.key.clone()), (id, "Wallet", Some("k".into())));
     assert_eq!(ticket.settles_until, id.birth.saturating_add(crate::calls::RETENTION));
     assert_eq!(run::view(1).ticket(id), None);
+}
+
+/// Each copy carries the time left when it left; no deadline is longer than the longest.
+#[test]
+fn copies_carry_the_time_left() {
+    let mut run = Run::of("");
+    let mut started = |within| {
+        let started = run.caller.start(run.now, run.clock, run::PEER, writes("k", 1), within, 0);
+        started.expect("there is room");
+        let (_, Request::Call(call)) = run.caller.poll_transmit(run.now, run::PEER).expect("it may leave")
+        else {
+            unreachable!("only calls are started")
+        };
+        call.within
+    };
+    assert_eq!(started(Duration::from_secs(3)), Duration::from_secs(3));
+    assert_eq!(started(Duration::MAX), DEADLINE_MAX);
+    run.now = run.now.saturating_add(Duration::from_secs(1));
+    run.play("lost up");
+    let (_, request) = run.caller.poll_transmit(run.now, run::PEER).expect("it is sent again");
+    assert!(matches!(request, Request::Call(call) if call.within == Duration::from_secs(2)));
+}
+
+/// Copies under way are bounded too, those that nobody waits for included: a peer would refuse more.
+#[test]
+fn copies_under_way_are_bounded() {
+    let mut run = Run::of("");
+    (0..CALLS_OPEN_MAX).for_each(|_| run.play("call:x send"));
+    run.play("expire call");
+    assert!(run.caller.poll_transmit(run.now, run::PEER).is_none(), "none was answered");
+    run.play("done:5 send");
+    assert_eq!(run.sent.len(), CALLS_OPEN_MAX + 1);
+}
+
+/// What is asked of this process itself needs no hello.
+#[test]
+fn the_local_peer_is_up_from_the_start() {
+    let mut caller: Caller<u8> = Caller::new(CallerId(7), 1, CallerConfig::default());
+    let (now, clock) = (Instant::from_nanos(0), Time::from_nanos(5));
+    let within = Duration::from_secs(1);
+    caller.start(now, clock, PeerId::LOCAL, writes("k", 1), within, 3).expect("there is room");
+    let (slot, _) = caller.poll_transmit(now, PeerId::LOCAL).expect("it is up");
+    caller.handle_refusal(now, PeerId::LOCAL, slot, Refusal::AskAgain); // R9
+    assert!(!caller.is_idle() && caller.poll_timeout() < Some(now.saturating_add(within)));
+    caller.handle_timeout(caller.poll_timeout().expect("it is asked again"));
+    let (slot, _) = caller.poll_transmit(now, PeerId::LOCAL).expect("it is asked again");
+    let done = Answer::Done { value: "".into(), version: None };
+    caller.handle_answer(now, PeerId::LOCAL, slot, done.clone()).expect("it fits");
+    assert_eq!(caller.poll_settled(), Some((3, Outcome::Answer(done))));
+    assert!(caller.is_idle() && caller.poll_timeout().is_none());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    /// A sorted queue is a map.
+    #[test]
+    fn rising_is_a_map(steps in proptest::collection::vec((0..3u8, 0..20u64), 0..100)) {
+        let (mut rising, mut map) = (rising::Rising::default(), std::collections::BTreeMap::new());
+        for (place, (step, key)) in steps.into_iter().enumerate() {
+            match step {
+                0 => assert_eq!(rising.remove(key), map.remove(&key)),
+                _ => {
+                    rising.insert(key, place);
+                    map.insert(key, place);
+                }
+            }
+            assert_eq!(rising.get(key), map.get(&key));
+            assert_eq!((rising.first(), rising.len()), (map.keys().next().copied(), map.len()));
+            assert!(rising.iter().map(|(key, value)| (key, value)).eq(map.iter()));
+        }
+    }
 }

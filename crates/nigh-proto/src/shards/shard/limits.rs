@@ -40,7 +40,7 @@ const _: () = assert!(CALLERS_MAX * 700 < TABLES_SIZE_MAX);
 impl<R> Shard<R> {
     /// When to ask again, if there is no room for what this call would leave behind.
     pub(super) fn overloaded(&self, arrival: &Arrival) -> Option<Duration> {
-        if self.pending_size() >= PENDING_SIZE_MAX {
+        if self.log.pending_size() >= PENDING_SIZE_MAX {
             return Some(RETRY_PENDING);
         }
         if arrival.commutes {
@@ -50,10 +50,5 @@ impl<R> Shard<R> {
         let caller_is_new = ordered && !self.tables.has_floor(arrival.id.caller);
         let callers_full = caller_is_new && self.tables.floors_len() >= CALLERS_MAX;
         (callers_full || self.tables.size() >= self.size_max).then_some(RETRY_TABLES)
-    }
-
-    /// Bytes of the log that are not durable yet.
-    pub(super) fn pending_size(&self) -> usize {
-        self.pending.size() + self.in_flight.as_ref().map_or(0, |append| append.size)
     }
 }

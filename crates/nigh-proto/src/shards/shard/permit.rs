@@ -1,15 +1,29 @@
-//! A method that may run, and what comes of it.
+//! What becomes of a copy at the door: a method that may run, and what comes of it.
 
 use std::sync::Arc;
 
 use nigh_wire::{Bytes, Time};
 
 use crate::calls::callee::Arrival;
+use crate::calls::request::Refusal;
 use crate::shards::Epoch;
 use crate::shards::record::RanOutcome;
 
 /// Entity, key and method.
 pub(super) type Of = (Arc<str>, Bytes, Arc<str>);
+
+/// What became of a copy at the door.
+#[derive(Debug)]
+#[must_use = "the reply is in it"]
+#[expect(clippy::large_enum_variant, reason = "most copies run: a box would cost each of them an allocation")]
+pub enum Admission<R> {
+    /// Run it, then `finish`, `give_up` or `abandon`.
+    Run(Permit<R>),
+    /// Its answer will come out of [`Shard::poll_release`].
+    Queued,
+    /// R11: this copy only. Leaves at once, in the order of refusals on its link (R2).
+    Refused(R, Refusal),
+}
 
 /// Leave to run one method, once. Goes back to the shard that gave it, or with that shard's memory.
 #[derive(Debug)]

@@ -81,8 +81,7 @@ impl RedbLog {
             }
             put_group(&mut tables.meta, self.sealer, CUT, cut)?;
         }
-        let end = cut.0; // mutant cut-one-too-far: let end = cut.0 + 1;
-        let end = end.min(lowest.0.saturating_add(max as u64)).max(lowest.0);
+        let end = cut.0.min(lowest.0.saturating_add(max as u64)).max(lowest.0);
         for group in lowest.0..end {
             tables.groups.remove(group)?;
         }
@@ -227,7 +226,8 @@ impl Log for RedbLog {
         if below > swept {
             return Err(StoreError::NotSwept { below, swept });
         }
-        self.found.cut = self.found.cut.max(below);
+        let cut = self.found.cut.max(below); // mutant cut-one-too-far: let cut = self.found.cut.max(GroupId(below.0 + 1));
+        self.found.cut = cut;
         self.assert_invariants();
         Ok(())
     }
