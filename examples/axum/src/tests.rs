@@ -29,12 +29,12 @@ async fn own_routes_and_the_gateway_see_the_same_visits() {
         (status, String::from_utf8(bytes.to_vec()).expect("UTF-8"))
     };
     let ok = |text: &str| (StatusCode::OK, text.to_owned());
-    assert_eq!(ask("GET", "/hello/home").await, ok("1"));
-    assert_eq!(ask("GET", "/hello/home").await, ok("2"));
-    assert_eq!(ask("GET", "/api/Visits/home/count").await, ok("2"));
+    assert_eq!(ask("GET", "/hello/tea").await, ok("1"));
+    assert_eq!(ask("GET", "/hello/tea").await, ok("2"));
+    assert_eq!(ask("GET", "/api/Visits/tea/count").await, ok("2"));
     assert_eq!(ask("GET", "/hello/other").await, ok("1"));
-    assert_eq!(ask("POST", "/api/Visits/home/visit").await.0, StatusCode::OK);
-    assert_eq!(ask("GET", "/hello/home").await, ok("4"));
+    assert_eq!(ask("POST", "/api/Visits/tea/visit").await.0, StatusCode::OK);
+    assert_eq!(ask("GET", "/hello/tea").await, ok("4"));
     assert!(ask("GET", "/").await.1.contains("/hello/"));
     node.stop().await.expect("stops");
 }

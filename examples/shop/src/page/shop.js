@@ -125,7 +125,10 @@ async function send(press) {
     const told = verdict(press, answer);
     press.lost ||= told.lost === true;
     if (!told.again) return end(press, told);
-    if (tries === TRIES_MAX) return end(press, { state: "in-doubt", text: `No answer after ${tries} tries.`, resend: true });
+    if (tries === TRIES_MAX) {
+      // Every refusal was heard: then no try has run.
+      return end(press, { state: press.lost ? "in-doubt" : "not-done", text: `${told.text}, after ${tries} tries.`, resend: true });
+    }
     show(press, { state: "sending", text: `${told.text}; sending again under the same key (try ${tries + 1}) …` });
     await sleep(told.after || wait);
   }

@@ -136,7 +136,7 @@ async fn amounts_and_names_are_checked_at_the_door() {
         ("Wallet/ada/hold".to_owned(),     json!({"id": long, "cents": 1}),             "id"),
         (format!("Wallet/{long}/deposit"), json!({"cents": 1}),                         "key"),
         ("Stock/tea/restock".to_owned(),   json!({"n": 4_294_967_296_u64}),             "n"),
-        ("Payments/-/charge".to_owned(),   json!({"card": "12", "cents": 1}),           "card"),
+        ("Payments/-/charge".to_owned(),   json!({"card": "12", "cents": 1}),           "charge"),
     ];
     for (path, body, place) in rows {
         let (asked_for, sent) = (format!("/api/{path}"), body.clone());
