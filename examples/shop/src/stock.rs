@@ -72,7 +72,9 @@ impl Stock {
     pub fn lease(&mut self, n: u32) -> Result<u32, SoldOut> {
         let sold_out = SoldOut { free: self.free };
         let Some(free) = self.free.checked_sub(n) else { return Err(sold_out) };
-        self.last = self.last.checked_add(1).ok_or(sold_out)?;
+        #[rustfmt::skip]
+        let number = self.last.checked_add(1).ok_or(sold_out)?; // mutant shop-lease-number-again: let number = self.leases.last_key_value().map_or(1, |(n, _)| n + 1);
+        self.last = number;
         self.free = free;
         self.leased += n;
         self.leases.insert(self.last, n);

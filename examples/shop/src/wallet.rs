@@ -66,7 +66,9 @@ impl Wallet {
     /// Fails if free and held together would exceed 2^53 - 1; nothing is added then.
     pub fn deposit(&mut self, cents: Cents) -> Result<Cents, TooMuch> {
         let all = self.free.checked_add(self.held).expect("deposit keeps the sum in range");
-        if all.checked_add(cents).is_none() {
+        #[rustfmt::skip]
+        let fits = all.checked_add(cents).is_some(); // mutant shop-deposit-forgets-held: let fits = self.free.checked_add(cents).is_some();
+        if !fits {
             return Err(TooMuch { room: Cents::MAX.checked_sub(all).expect("the sum is in range") });
         }
         self.free = self.free.checked_add(cents).expect("a part is at most the sum");
@@ -76,7 +78,8 @@ impl Wallet {
     /// Sets free money aside, and returns what is still free. An id that is held already changes nothing,
     /// whatever amount comes with it, so holding may be repeated; once captured or released, the id is new again.
     pub fn hold(&mut self, id: HoldId, cents: Cents) -> Result<Cents, Poor> {
-        if self.holds.contains_key(&id) {
+        let known = self.holds.contains_key(&id); // mutant shop-hold-counts-twice: let known = false;
+        if known {
             return Ok(self.free);
         }
         self.free = self.free.checked_sub(cents).ok_or(Poor { free: self.free })?;
