@@ -15,8 +15,8 @@ use nigh_proto::calls::request::Refusal;
 use nigh_proto::calls::{DEADLINE_DEFAULT, DEADLINE_MAX, RETENTION};
 use nigh_proto::placement::shard_of;
 use nigh_wire::{
-    Bytes, CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex, NotSettledCause, Ticket,
-    Value,
+    Bytes, CallId, CallerId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex,
+    NotSettledCause, Ticket, Time, Value, WireHash,
 };
 use tokio::sync::oneshot;
 
@@ -133,7 +133,8 @@ impl Performer {
         };
         let id = match identity {
             Identity::Id(id) | Identity::Reserved(id, _) => id,
-            Identity::Fresh | Identity::Once(_) => self.calls.fresh_id(),
+            Identity::Once(key) => keyed_id(m, &key),
+            Identity::Fresh => self.calls.fresh_id(),
         };
         let ticket = (m.class != Class::Read).then(|| {
             Ticket::from(Doubt {
@@ -228,7 +229,8 @@ impl Performer {
             shape: m.shape,
             class: m.class,
             identity: match identity {
-                Identity::Fresh | Identity::Once(_) => caller::Identity::Fresh,
+                Identity::Fresh => caller::Identity::Fresh,
+                Identity::Once(key) => caller::Identity::Foreign(keyed_id(m, key)),
                 Identity::Id(id) => caller::Identity::Foreign(*id),
                 Identity::Reserved(id, _) => caller::Identity::Reserved(*id),
             },
@@ -247,6 +249,13 @@ impl Performer {
         }
         outcome(self.calls.start(PEER, what, within), identity)
     }
+}
+
+/// The id of a service call under an idempotency key: the same in every try, from every process, since it is
+/// the token that the service hands on. It is nobody's number; services keep no records, so it never ages.
+fn keyed_id(m: &ServiceMethod, key: &str) -> CallId {
+    let hash = WireHash::of(&[m.service.as_bytes(), m.name.as_bytes(), key.as_bytes()]);
+    CallId { caller: CallerId(u128::from_le_bytes(hash.0)), number: 1, birth: Time::EPOCH }
 }
 
 /// A key is at most this long, encoded: it stands in every record.

@@ -196,6 +196,10 @@ async fn services_run_here_and_their_doubts_are_final() {
     let nigh = node.handle();
     assert_eq!(nigh.call(ClockworkRef::any().double(21)).await, Ok(42));
     assert!(nigh.call(ClockworkRef::any().token()).await.expect("done").starts_with("nigh1."));
+    let token = nigh.call(ClockworkRef::any().token()).once("k").await.expect("done");
+    let again = nigh.call(ClockworkRef::any().token()).once("k").await;
+    assert_eq!(again, Ok(token.clone()), "each try of a keyed call hands on one token");
+    assert_ne!(nigh.call(ClockworkRef::any().token()).once("l").await, Ok(token));
     let never = nigh.call(ClockworkRef::any().never()).within(Duration::from_millis(20)).await;
     let Err(CallError::InDoubt(ticket)) = never else { panic!("{never:?}") };
     assert_eq!(nigh.settle::<u64, nigh::Never>(&ticket).await, Ok(Settled::NoRecord));

@@ -93,8 +93,7 @@ pub enum Declined {
 #[nigh::service]
 pub trait Payments {
     /// Charges a card, once per call however often it is tried: the provider is handed the call's id as token.
-    /// Over HTTP the id is made by the client: an `Idempotency-Key` of the form `nigh1.<caller>.<number>.<birth>`,
-    /// the same in every try. Under a key of another form each try is a call, and a charge, of its own.
+    /// Over HTTP the `Idempotency-Key` says which tries are one call: send the same in every try.
     #[idempotent]
     async fn charge(&self, asked: Asked, card: Card, cents: Cents) -> Result<Charge, Declined>;
 }

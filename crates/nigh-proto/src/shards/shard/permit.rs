@@ -19,7 +19,7 @@ pub(super) type Of = (Arc<str>, Bytes, Arc<str>);
 pub enum Admission<R> {
     /// Run it, then `finish`, `give_up` or `abandon`.
     Run(Permit<R>),
-    /// Its answer will come out of [`Shard::poll_release`].
+    /// Its answer will come out of [`Shard::poll_release`](super::Shard::poll_release).
     Queued,
     /// R11: this copy only. Leaves at once, in the order of refusals on its link (R2).
     Refused(R, Refusal),
