@@ -93,9 +93,9 @@ pub fn durable_call(folder: &Path, callers: usize, span: Duration) -> Ran {
     runtime()?.block_on(async {
         let node = start(Config::dir(&dir)).await?;
         // The files grow to their size before the clock starts, as the raw file did.
-        ask(&node.handle(), callers, span / 4, |nigh, caller| add(nigh, caller)).await?;
+        ask(&node.handle(), callers, span / 4, add).await?;
         let before = node.commits();
-        let (count, took) = ask(&node.handle(), callers, span, |nigh, caller| add(nigh, caller)).await?;
+        let (count, took) = ask(&node.handle(), callers, span, add).await?;
         let after = node.commits();
         node.stop().await.map_err(|error| error.to_string())?;
         let groups = (after.groups - before.groups).max(1);
