@@ -154,6 +154,3 @@ fn look_up(
     }
     Some(Decision::Again(entry.verdict.clone()))
 }
-
-#[cfg(test)]
-mod tests;

@@ -182,3 +182,6 @@ pub struct Tombstone {
     /// What its callers are told: `Fenced`, `Panicked`, `Stuck`, or why it could not be run.
     pub cause: Cause,
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,6 @@ impl From<RanOutcome> for Verdict {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -422,6 +422,3 @@ pub(super) fn owned(record: &Record) -> Record {
 /// A row of the state file whose entry is of another table than its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadRow(pub(super) TableKey);
-
-#[cfg(test)]
-mod tests;

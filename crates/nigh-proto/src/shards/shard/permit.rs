@@ -15,6 +15,7 @@ pub(super) type Of = (Arc<str>, Bytes, Arc<str>);
 /// What became of a copy at the door.
 #[derive(Debug)]
 #[must_use = "the reply is in it"]
+#[expect(clippy::large_enum_variant, reason = "most copies run: a box would cost each of them an allocation")]
 pub enum Admission<R> {
     /// Run it, then `finish`, `give_up` or `abandon`.
     Run(Permit<R>),

@@ -14,6 +14,7 @@ use nigh_wire::{Bytes, CallId, CallerId, Fingerprint, Time};
 use self::world::{Act, Ask, Heard, World, keyed};
 use super::*;
 
+mod at_limits;
 mod histories;
 mod world;
 
@@ -357,4 +358,29 @@ fn a_full_shard_refuses_new_calls() {
     check("a1x sync full a2x a1x settle:a1x",     "a1:done-0 a2:overloaded a1:done-0 ?a1:done-0");
     check("full a1x settle:a1x sync",             "a1:overloaded ?a1:fenced");
     check("full a1x+ sync",                       "a1:done-0");                  // It leaves nothing behind.
+}
+
+/// R8, R16: a log with a gap, or whose time falls, or rows of the wrong table are not served from.
+#[test]
+fn what_does_not_fit_together_is_refused() {
+    let blob = |time, first| Blob { time, first: Position(first), records: vec![Record::Tick] };
+    let open = |rows: Vec<(TableKey, TableRow)>| {
+        Shard::<()>::open(ShardId(0), Epoch(2), rows, world::START, Position(5))
+    };
+    let mut shard = open(vec![]).expect("no rows");
+    assert_eq!(
+        shard.replay(&blob(world::START, 6)),
+        Err(Corrupt::Gap { expected: Position(5), found: Position(6) })
+    );
+    assert_eq!(shard.replay(&blob(Time::EPOCH, 5)), Err(Corrupt::TimeFalls { at: Position(5) }));
+    assert_eq!(shard.replay(&blob(world::START, 5)), Ok(()));
+    assert_eq!(
+        shard.replay(&blob(world::START, 5)),
+        Err(Corrupt::Gap { expected: Position(6), found: Position(5) })
+    );
+    assert_eq!((shard.next(), shard.durable(), shard.log_time()), (Position(6), Position(6), world::START));
+    let entry = crate::shards::row::TableEntry::Time(Time::EPOCH);
+    let key = TableKey::Floor(CallerId(1));
+    let row = TableRow { position: Position(0), entry };
+    assert_eq!(open(vec![(key.clone(), row)]).err(), Some(Corrupt::Row(key)));
 }

@@ -121,10 +121,9 @@ impl Play {
                 }
             }
             8 => {
-                if let Some(number) = pick(self.callers[who].calls.len()) {
-                    if self.callers[who].calls[number].st == St::Open {
-                        self.send(who, number);
-                    }
+                let open = |number: &usize| self.callers[who].calls[*number].st == St::Open;
+                if let Some(number) = pick(self.callers[who].calls.len()).filter(open) {
+                    self.send(who, number);
                 }
             }
             9 => {
@@ -198,7 +197,9 @@ fn steps(max: usize) -> impl Strategy<Value = Vec<(u8, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 800, failure_persistence: None, max_shrink_iters: 2000, ..Default::default()
+    })]
 
     /// R3 to R10, R12 to R17: in any history an id has an effect at most once, what is told is durable, never
     /// taken back and never belied, order holds, and views show what is.

@@ -1,0 +1,77 @@
+//! Stored bytes: they are read back as written, in whatever number, and stay as they are.
+
+use nigh_wire::CallerId;
+
+use super::*;
+use crate::calls::request::Known;
+
+fn id() -> CallId {
+    CallId { caller: CallerId(1), number: 2, birth: Time::from_nanos(3) }
+}
+
+fn ran() -> Ran {
+    Ran {
+        id: Some(id()),
+        time: Time::from_nanos(4),
+        fingerprint: Fingerprint(5),
+        entity: "E".into(),
+        key: Bytes::from_static(b"k"),
+        method: "m".into(),
+        order: Order::After { after: 1, known: Known { floor: 1, doubts: vec![1] } },
+        keyed: None,
+        outcome: RanOutcome::Ok(Bytes::from_static(b"v")),
+        redo: Bytes::from_static(b"r"),
+        deleted: false,
+        seed: Some(6),
+        staged: vec![],
+        timers: vec![],
+    }
+}
+
+fn records() -> Vec<Record> {
+    let again = Again { id: id(), fingerprint: Fingerprint(5), outcome: RanOutcome::Err(Bytes::new()) };
+    let Ran { time, fingerprint, entity, key, method, .. } = ran();
+    let keyed = Some(Keyed { principal: String::new(), key: "o".into() });
+    let cause = Cause::Fenced;
+    let stone = Tombstone { id: id(), time, entity, key, method, fingerprint, keyed, cause };
+    vec![Record::Ran(ran()), Record::Tombstone(stone), Record::Again(again), Record::Bye(id()), Record::Tick]
+}
+
+/// A change here is a change of the store's format version.
+#[test]
+#[rustfmt::skip] // A line is a record.
+fn stored_bytes_stay() {
+    let blob = Blob { time: Time::from_nanos(9), first: Position(300), records: records() };
+    let expected: &[u8] = &[
+        9, 172, 2, 5,
+        0, 1, 1, 2, 3, 4, 5, 1, b'E', 1, b'k', 1, b'm', 1, 1, 1, 1, 1, 0, 0, 1, b'v', 1, b'r', 0, 1, 6, 0, 0,
+        1, 1, 2, 3, 4, 1, b'E', 1, b'k', 1, b'm', 5, 1, 0, 1, b'o', 1,
+        2, 1, 2, 3, 5, 1, 0,
+        3, 1, 2, 3,
+        4,
+    ];
+    assert_eq!(blob.to_bytes(), expected);
+    assert_eq!(Blob::from_bytes(&blob.to_bytes()), Ok(blob));
+}
+
+/// Records far smaller in bytes than in memory are read back, however many they are.
+#[test]
+fn many_small_records_are_read() {
+    let small = Ran { id: None, order: Order::Free, ..ran() };
+    for record in [Record::Ran(small), Record::Bye(id()), Record::Tick] {
+        let blob = Blob { time: Time::EPOCH, first: Position(0), records: vec![record; 10_000] };
+        assert_eq!(Blob::from_bytes(&blob.to_bytes()).as_ref(), Ok(&blob));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_blob_are_refused() {
+    let blob = Blob { time: Time::EPOCH, first: Position(0), records: records() }.to_bytes();
+    for end in 0..blob.len() {
+        assert!(Blob::from_bytes(&blob.slice(..end)).is_err(), "cut at {end}");
+    }
+    let longer = [&blob[..], &[4]].concat();
+    assert_eq!(Blob::from_bytes(&longer.into()), Err(DecodeError::Rest));
+    let count = [0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
+    assert!(Blob::from_bytes(&Bytes::copy_from_slice(&count)).is_err(), "a count is not believed");
+}

@@ -1,0 +1,36 @@
+//! Stored bytes of rows stay as they are: a change here is a change of the store's format version.
+
+use nigh_wire::encode;
+
+use super::*;
+
+#[test]
+#[rustfmt::skip] // A line is a row.
+fn stored_bytes_stay() {
+    let (caller, time) = (CallerId(1), Time::from_nanos(9));
+    let id = CallId { caller, number: 2, birth: time };
+    let target = Target { entity: "E".into(), key: Bytes::from_static(b"k") };
+    let of = KeyedKey { principal: "ann".into(), target: target.clone(), method: "m".into(), key: "o".into() };
+    let verdict = Verdict::Failed(Bytes::from_static(b"no"));
+    let fingerprint = Fingerprint(5);
+    let known = Known { floor: 3, doubts: vec![1, 2] };
+    let rows: [(TableKey, TableEntry, &[u8], &[u8]); 5] = [
+        (TableKey::Time, TableEntry::Time(time), &[0], &[7, 0, 9]),
+        (TableKey::Record { caller, number: 2 },
+         TableEntry::Record(RecordEntry { birth: time, fingerprint, verdict: verdict.clone() }),
+         &[1, 1, 2], &[7, 1, 9, 5, 1, 2, b'n', b'o']),
+        (TableKey::Mark { caller, target }, TableEntry::Mark(MarkEntry { number: 2, birth: time }),
+         &[2, 1, 1, b'E', 1, b'k'], &[7, 2, 2, 9]),
+        (TableKey::Floor(caller), TableEntry::Floor(FloorEntry { known, birth: time }),
+         &[3, 1], &[7, 3, 3, 2, 1, 2, 9]),
+        (TableKey::Keyed(of), TableEntry::Keyed(KeyedEntry { id, fingerprint, verdict, time }),
+         &[4, 3, b'a', b'n', b'n', 1, b'E', 1, b'k', 1, b'm', 1, b'o'],
+         &[7, 4, 1, 2, 9, 5, 1, 2, b'n', b'o', 9]),
+    ];
+    for (key, entry, key_bytes, row_bytes) in rows {
+        let row = TableRow { position: Position(7), entry };
+        assert_eq!((&encode(&key)[..], &encode(&row)[..]), (key_bytes, row_bytes), "{key:?}");
+        assert_eq!(nigh_wire::decode(key_bytes), Ok(key));
+        assert_eq!(nigh_wire::decode(row_bytes), Ok(row));
+    }
+}
