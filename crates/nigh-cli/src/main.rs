@@ -1,2 +1,26 @@
-//! x
-fn main() {}
+//! `nigh`: lists, calls and settles, over the HTTP door of a running application.
+//!
+//! Reading order: [`flags`] is what may be typed; [`offer`] makes a request of it, by what the application says it
+//! offers; [`ask`] sends it, again if need be, and always under one id; [`verdict`] says what came of it, to people
+//! and as an exit code. [`http`] is the client, [`id`] names calls. Knows no more than HTTP and ids: the
+//! application reads arguments and says what is wrong with them.
+
+mod ask;
+mod clock;
+mod flags;
+mod http;
+mod id;
+mod offer;
+mod verdict;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let flags = flags::Flags::parse();
+    let said = ask::run(&flags);
+    // Nobody reads any more: there is nothing left to say it to.
+    let _ = said.print();
+    said.exit.into()
+}

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::clock::now;
 use crate::flights::{Delayed, Flights, Name};
 use crate::page::Page;
 use crate::problem::{Happened, Kind, Problem, quoted};
@@ -193,11 +194,11 @@ impl Gate {
     }
 
     fn due(&self, parts: &Parts) -> Result<Instant, Problem> {
-        Ok(Instant::now() + headers::within(&parts.headers)?)
+        Ok(now() + headers::within(&parts.headers)?)
     }
 
     async fn perform(&self, what: What, identity: Identity, due: Instant) -> Outcome {
-        let within = Some(due.saturating_duration_since(Instant::now()));
+        let within = Some(due.saturating_duration_since(now()));
         self.nigh.perform(Ask { what, within, identity }).await
     }
 }

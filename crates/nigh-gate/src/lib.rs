@@ -11,6 +11,7 @@
 //! Nothing here decides what a call does, and nothing panics from input.
 
 mod arguments;
+mod clock;
 mod door;
 mod flights;
 mod gate;

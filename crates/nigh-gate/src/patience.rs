@@ -15,6 +15,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep};
 
+use crate::clock;
+
 /// Between two requests: what browsers keep connections for at least.
 pub(crate) const IDLE_TIME_MAX: Duration = Duration::from_secs(60);
 /// From the first byte of a request to the end of its head: 16 KiB at 1.6 KiB/s.
@@ -42,7 +44,7 @@ pub(crate) struct Phase(Arc<Mutex<(Doing, Instant)>>);
 impl Phase {
     /// Of a connection just made.
     pub(crate) fn new() -> Self {
-        Phase(Arc::new(Mutex::new((Doing::Idle, Instant::now()))))
+        Phase(Arc::new(Mutex::new((Doing::Idle, clock::now()))))
     }
     /// A request's head was read: until the guard is dropped its body and its call are timed, not the connection.
     pub(crate) fn busy(&self) -> Busy {
@@ -50,9 +52,9 @@ impl Phase {
         Busy(self.clone())
     }
     fn set(&self, doing: Doing) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (doing, Instant::now());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (doing, clock::now());
     }
-    fn now(&self) -> (Doing, Instant) {
+    fn current(&self) -> (Doing, Instant) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,12 +91,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
 
     /// Ready once the peer has kept us waiting for its next bytes for too long.
     fn poll_read_due(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let (doing, since) = self.phase.now();
+        let (doing, since) = self.phase.current();
         let due = match doing {
             Doing::Idle => since + IDLE_TIME_MAX,
             Doing::Head => since + HEAD_TIME_MAX,
             // Nobody reads again only because an answer went out: this wakes us to look, in time for idleness.
-            Doing::Busy => Instant::now() + IDLE_TIME_MAX,
+            Doing::Busy => clock::now() + IDLE_TIME_MAX,
         };
         if self.read_due.deadline() != due {
             self.read_due.as_mut().reset(due);
@@ -111,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
         }
         if !self.write_stalled {
             self.write_stalled = true;
-            self.write_due.as_mut().reset(Instant::now() + WRITE_STALL_MAX);
+            self.write_due.as_mut().reset(clock::now() + WRITE_STALL_MAX);
         }
         ready!(self.write_due.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the answer is not being read")))
@@ -129,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Read for Patient<S> {
             return Poll::Ready(Err(late));
         }
         let read = ready!(Pin::new(&mut self.io).poll_read(cx, buf));
-        if self.phase.now().0 == Doing::Idle {
+        if self.phase.current().0 == Doing::Idle {
             self.phase.set(Doing::Head);
         }
         Poll::Ready(read)

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::now;
 use crate::problem::{Happened, Kind, Problem};
 
 /// Largest body: 1 MiB, as a call. What is larger travels in pieces, not through here.
@@ -63,7 +64,7 @@ impl<B: http_body::Body<Data = Bytes>> Upload<B> {
             return Err(too_large());
         }
         self.waits = false;
-        let due = Instant::now() + BODY_TIME_MAX;
+        let due = now() + BODY_TIME_MAX;
         let mut bytes = BytesMut::new();
         let mut share: Option<OwnedSemaphorePermit> = None;
         while let Some(piece) = self.next(due).await? {
@@ -82,7 +83,7 @@ impl<B: http_body::Body<Data = Bytes>> Upload<B> {
 
     /// Reads what is left and forgets it.
     pub(crate) async fn drain(&mut self) {
-        let due = Instant::now() + DRAIN_TIME_MAX;
+        let due = now() + DRAIN_TIME_MAX;
         let mut left = DRAIN_SIZE_MAX;
         while !self.waits {
             match self.next(due).await {

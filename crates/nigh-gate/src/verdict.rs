@@ -18,6 +18,11 @@ use crate::problem::{Happened, Kind, Problem};
 /// When to ask again where nothing better is known: long enough for a link to come back.
 const RETRY_AFTER_SECS: u64 = 1;
 
+/// What is said of a method that did not come to an end.
+const FAULT: &str = "This is a fault of the method; the application's log says more";
+/// Said of answers that speak of one copy of a call, not of its name: another copy may have been sent before.
+const THIS_TRY_ONLY: &str = " This is about this request alone, not about earlier ones under its key.";
+
 /// A 200, or a problem.
 #[derive(Debug)]
 pub(crate) enum Reply {
@@ -42,7 +47,7 @@ pub(crate) struct Asked<'a> {
 
 /// The answer to a call or a view.
 pub(crate) fn of_call(outcome: Outcome, asked: &Asked<'_>) -> Reply {
-    let problem = match outcome {
+    let mut problem = match outcome {
         Outcome::Done { value, version } => {
             return match asked.method.ok.to_json(&value.to_bytes()) {
                 Ok(value) => {
@@ -64,6 +69,10 @@ pub(crate) fn of_call(outcome: Outcome, asked: &Asked<'_>) -> Reply {
         ),
         Outcome::NoRecord | Outcome::NotSettled(_) | Outcome::Keys(_) => out_of_place(),
     };
+    // R11: a refusal is of one copy. Whoever was in doubt before still is.
+    if asked.named && matches!(problem.kind, Kind::NotDone | Kind::Overloaded) {
+        problem.detail.push_str(THIS_TRY_ONLY);
+    }
     Reply::Problem(problem)
 }
 
@@ -150,11 +159,10 @@ fn not_done(cause: &Cause) -> Problem {
         Cause::TooLarge(_) => (Kind::TooLarge, "Send less at once", false),
         Cause::Arithmetic => (Kind::Arithmetic, "Send smaller values", false),
         Cause::Incompatible(_) => {
-            (Kind::NotDone, "Its processes run different versions: bring them together", false)
+            (Kind::Incompatible, "Its processes run different versions: bring them together", false)
         }
-        Cause::Panicked(_) | Cause::Stuck => {
-            (Kind::NotDone, "This is a fault of the method; its log says more", false)
-        }
+        Cause::Panicked(_) => (Kind::Panicked, FAULT, false),
+        Cause::Stuck => (Kind::Stuck, FAULT, false),
         _ => (Kind::NotDone, "It is safe to call again", false),
     };
     let problem = Problem::new(kind, Happened::NotDone, format!("It was not done: {cause}. {advice}."));

@@ -44,7 +44,7 @@ pub use schema::{
     BadSchema, Builder, MEMBERS_MAX, Member, NODES_MAX, Node, NodeId, Prim, Row, SCHEMA_SIZE_MAX, Schema,
     WireHash,
 };
-pub use ticket::{ParseTicketError, Ticket};
+pub use ticket::{Doubt, ParseTicketError, Ticket};
 pub use time::Time;
 pub use value::{AnyValue, Value};
 pub use wire::{Wire, decode, decode_shared, decode_stored, encode, schema_of};

@@ -1,7 +1,9 @@
 //! A doubt on paper: all that is needed to settle a call from any process, later.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,11 +14,15 @@ use crate::{CallId, Fingerprint, Keyed, Time, Wire, WireHash};
 #[cfg(test)]
 mod tests;
 
-/// Names a call in doubt. Keep it, write it down, settle it from any process.
+/// Names a call in doubt. Keep it, write it down, settle it from any process. Its fields are those of [`Doubt`].
 ///
-/// Its text form is `nighT1.` and base64url.
+/// Its text form is `nighT1.` and base64url. It is one pointer: it travels in every `Result` of a call.
 #[derive(Wire, Clone, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct Ticket(Arc<Doubt>);
+
+/// What a ticket says.
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
     /// The call.
     pub id: CallId,
     /// Wire name of the entity or service.
@@ -33,6 +39,19 @@ pub struct Ticket {
     pub keyed: Option<Keyed>,
     /// Until when the verdict is remembered; afterwards it is `Forgotten`.
     pub settles_until: Time,
+}
+
+impl From<Doubt> for Ticket {
+    fn from(doubt: Doubt) -> Self {
+        Ticket(Arc::new(doubt))
+    }
+}
+
+impl Deref for Ticket {
+    type Target = Doubt;
+    fn deref(&self) -> &Doubt {
+        &self.0
+    }
 }
 
 impl Ticket {

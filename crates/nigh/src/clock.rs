@@ -1,5 +1,7 @@
 //! The one place that reads clocks and draws entropy. Everything else is told.
 
+#![expect(clippy::disallowed_methods, reason = "this module is what stands in for the clocks and for chance")]
+
 use std::time::{Duration, Instant as Steady, SystemTime};
 
 use nigh_proto::Instant;
@@ -13,7 +15,6 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// Starts counting.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the steady clock")]
     pub(crate) fn start() -> Self {
         Clock { start: Steady::now() }
     }
@@ -24,7 +25,6 @@ impl Clock {
     }
 
     /// The wall clock.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub(crate) fn wall(&self) -> Time {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Time::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))

@@ -17,6 +17,7 @@ mod config;
 mod door;
 mod entity;
 mod error;
+mod exit;
 mod handle;
 mod link;
 mod method;

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ struct Threads {
     owner: Arc<Owner>,
     progress: Arc<Progress>,
     committer: JoinHandle<()>,
-    sweeper: (Sender<()>, JoinHandle<()>),
-    watchdog: (Sender<()>, JoinHandle<()>),
+    sweeper: (SyncSender<()>, JoinHandle<()>),
+    watchdog: (SyncSender<()>, JoinHandle<()>),
 }
 
 impl std::fmt::Debug for Threads {
@@ -332,7 +332,7 @@ fn open_store(
     };
     let sweeper = {
         let (owner, progress, every) = (owner.clone(), progress.clone(), config.write_back_every);
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(0);
         (
             stop,
             spawn(
@@ -343,7 +343,7 @@ fn open_store(
     };
     let watchdog = {
         let (owner, slow, stuck) = (owner.clone(), config.method_time_max, config.stuck_max);
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(0);
         (stop, spawn("nigh-watch", Box::new(move || watchdog::run(&owner, slow, stuck, &stopped)))?)
     };
     Ok(Threads { owner, progress, committer, sweeper, watchdog })

@@ -15,7 +15,8 @@ use nigh_proto::calls::request::Refusal;
 use nigh_proto::calls::{DEADLINE_DEFAULT, DEADLINE_MAX, RETENTION};
 use nigh_proto::placement::shard_of;
 use nigh_wire::{
-    Bytes, CallId, Catalogue, Cause, Class, Fingerprint, Keyed, MethodIndex, NotSettledCause, Ticket, Value,
+    Bytes, CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex, NotSettledCause, Ticket,
+    Value,
 };
 use tokio::sync::oneshot;
 
@@ -134,15 +135,17 @@ impl Performer {
             Identity::Id(id) | Identity::Reserved(id, _) => id,
             Identity::Fresh | Identity::Once(_) => self.calls.fresh_id(),
         };
-        let ticket = (m.class != Class::Read).then(|| Ticket {
-            id,
-            of: m.service.to_string(),
-            key: None,
-            method: m.name.to_string(),
-            shape: m.shape,
-            fingerprint: Fingerprint::of(&m.service, &[], &m.name, &[]),
-            keyed: None,
-            settles_until: id.birth.saturating_add(RETENTION),
+        let ticket = (m.class != Class::Read).then(|| {
+            Ticket::from(Doubt {
+                id,
+                of: m.service.to_string(),
+                key: None,
+                method: m.name.to_string(),
+                shape: m.shape,
+                fingerprint: Fingerprint::of(&m.service, &[], &m.name, &[]),
+                keyed: None,
+                settles_until: id.birth.saturating_add(RETENTION),
+            })
         });
         serve(service.clone().dispatch(m.number, Asked { id }, args), ticket, within)
     }

@@ -1,5 +1,8 @@
 //! Two nodes over real sockets: the same answers as one, whatever happens to the link between them.
 
+#![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
+#![allow(missing_docs, reason = "as above")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -221,6 +224,12 @@ async fn a_service_call_is_sent_again_only_if_it_says_so() {
     assert_eq!(nigh.call(EchoRef::any().insist()).await, Ok(2));
 }
 
+#[expect(clippy::disallowed_methods, reason = "a stranger has a clock of its own")]
+fn wall() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    Time::from_nanos(since.as_nanos() as u64)
+}
+
 /// One raw connection that speaks the link's frames.
 struct Raw {
     stream: TcpStream,
@@ -229,8 +238,7 @@ struct Raw {
 impl Raw {
     async fn new(to: SocketAddr, digest: WireHash) -> Self {
         let mut raw = Raw { stream: TcpStream::connect(to).await.expect("connects") };
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-        let clock = Time::from_nanos(since.as_nanos() as u64);
+        let clock = wall();
         raw.send(&Frame::Hello(Hello {
             version: VERSION,
             app: "test".into(),
@@ -275,8 +283,7 @@ async fn a_delayed_duplicate_does_not_execute() {
     let nigh = state.handle();
     let digest = nigh.catalogue().digest();
     let method = nigh.catalogue().index("Counter", "add").expect("listed").0;
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    let birth = Time::from_nanos(since.as_nanos() as u64);
+    let birth = wall();
     let call = |number: u64, after: u64| {
         Request::Call(CallRequest {
             id: CallId { caller: CallerId(99), number, birth },

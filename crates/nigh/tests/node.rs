@@ -1,5 +1,8 @@
 //! A node as a program uses it: verbs and what they answer, restarts, limits, methods that misbehave.
 
+#![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
+#![allow(missing_docs, reason = "as above")]
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -10,9 +10,9 @@ use nigh_wire::{CallId, Catalogue, Class, Contract, ContractKind, Method, Schema
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::{FULL, serve, serve_one};
+use crate::clock::now;
 use crate::gate::Gate;
 use crate::page::Page;
 use crate::rules::Rules;
@@ -63,11 +63,11 @@ fn connection(page: &'static str, room: usize) -> (DuplexStream, watch::Sender<b
 
 /// Seconds of virtual time until the other end closes, and what it wrote until then.
 async fn until_closed(mut io: DuplexStream) -> (u64, String) {
-    let start = Instant::now();
+    let start = now();
     let mut text = Vec::new();
     // A reset is an end too.
     let _ = io.read_to_end(&mut text).await;
-    (start.elapsed().as_secs(), String::from_utf8(text).expect("ASCII"))
+    ((now() - start).as_secs(), String::from_utf8(text).expect("ASCII"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,14 +104,14 @@ async fn a_long_call_is_not_idleness() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_head_is_closed_after_ten_seconds() {
     let (mut io, _stop) = connection("", 4_096);
-    let start = Instant::now();
+    let start = now();
     for byte in GET.iter().take(20) {
         if io.write_all(&[*byte]).await.is_err() {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let seconds = start.elapsed().as_secs();
+    let seconds = (now() - start).as_secs();
     assert!((10..=12).contains(&seconds), "{seconds}");
 }
 

@@ -5,13 +5,15 @@ use std::time::Duration;
 use nigh::perform::Identity;
 use tokio::time::Instant;
 
+use crate::clock::now;
+
 use super::{Delayed, FLIGHTS_MAX, Flights, Name};
 
 fn name(text: &str) -> Name {
     Name::of(&Identity::Once(text.into()), "Counter", "add", &None).expect("named")
 }
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(1)
+    now() + Duration::from_secs(1)
 }
 
 #[tokio::test(start_paused = true)]
@@ -21,7 +23,7 @@ async fn a_second_one_waits_for_the_first() {
     assert_eq!(flights.start(name("a"), soon()).await.err(), Some(Delayed::UnderWay));
     flights.start(name("b"), soon()).await.expect("another name");
     let due = soon();
-    let waiting = async { flights.start(name("a"), due).await.map(|_| Instant::now()) };
+    let waiting = async { flights.start(name("a"), due).await.map(|_| now()) };
     let landing = async {
         tokio::task::yield_now().await;
         drop(first);

@@ -20,6 +20,7 @@ fn a_key_is_an_id_or_a_text() {
         let found = match identity(&with("idempotency-key", values)) {
             Ok(Identity::Fresh) => "fresh".to_owned(),
             Ok(Identity::Id(id)) => format!("id {} {} {}", id.caller.0, id.number, id.birth.as_nanos()),
+            Ok(Identity::Reserved(..)) => "reserved".to_owned(),
             Ok(Identity::Once(text)) => format!("once {text}"),
             Err(problem) => problem.kind.slug().to_owned(),
         };

@@ -6,14 +6,14 @@ use nigh::perform::Outcome;
 use nigh_proto::calls::request::Version;
 use nigh_proto::shards::{Epoch, Position};
 use nigh_wire::{
-    CallId, CallerId, Cause, Class, Contract, ContractKind, Fingerprint, Keyed, Method, NotSettledCause,
-    Schema, Ticket, Time, Value, WireHash, encode, schema_of,
+    CallId, CallerId, Cause, Class, Contract, ContractKind, Doubt, Fingerprint, Keyed, Method,
+    NotSettledCause, Schema, Ticket, Time, Value, WireHash, encode, schema_of,
 };
 
 use super::{Asked, Reply, of_call, of_list, of_settle};
 
 fn ticket() -> Ticket {
-    Ticket {
+    Ticket::from(Doubt {
         id: CallId { caller: CallerId(1), number: 1, birth: Time::from_nanos(1) },
         of: "Wallet".into(),
         key: None,
@@ -22,7 +22,7 @@ fn ticket() -> Ticket {
         fingerprint: Fingerprint(0),
         keyed: Some(Keyed { principal: String::new(), key: "k".into() }),
         settles_until: Time::EPOCH,
-    }
+    })
 }
 
 fn method(class: Class) -> Method {
@@ -95,9 +95,31 @@ fn not_done_is_the_servers_doing_unless_the_caller_can_help() {
     check(Cause::Malformed("x".into()),     "400 arguments not_done -");
     check(Cause::TooLarge("x".into()),      "413 too-large not_done -");
     check(Cause::Arithmetic,                "422 arithmetic not_done -");
-    check(Cause::Incompatible("x".into()),  "503 not-done not_done -");
-    check(Cause::Panicked("x".into()),      "503 not-done not_done -");
-    check(Cause::Stuck,                     "503 not-done not_done -");
+    check(Cause::Incompatible("x".into()),  "503 incompatible not_done -");
+    check(Cause::Panicked("x".into()),      "503 panicked not_done -");
+    check(Cause::Stuck,                     "503 stuck not_done -");
+}
+
+/// R11: a refusal speaks of one copy, so of a named call nothing is promised about other copies.
+#[test]
+fn a_refusal_speaks_of_one_request() {
+    let check = |outcome: Outcome, named: bool, expect: bool| {
+        let contract =
+            Contract { name: "Mailer".into(), kind: ContractKind::Service, methods: vec![], docs: "" };
+        let method = method(Class::Once);
+        let Reply::Problem(problem) =
+            of_call(outcome, &Asked { contract: &contract, method: &method, named })
+        else {
+            panic!("no refusal is a 200")
+        };
+        assert_eq!(problem.detail.contains("this request alone"), expect, "{}", problem.detail);
+    };
+    let overloaded = || Outcome::Overloaded { retry_after: Duration::ZERO };
+    check(overloaded(), true, true);
+    check(overloaded(), false, false);
+    check(Outcome::NotDone(Cause::Deadline), true, true);
+    check(Outcome::NotDone(Cause::Deadline), false, false);
+    check(Outcome::NotDone(Cause::Fenced), true, false);
 }
 
 /// Who asks again must not do twice what is done once: only where a repeat is harmless is it invited.

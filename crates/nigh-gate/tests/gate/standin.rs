@@ -12,8 +12,8 @@ use nigh::perform::{Ask, Identity, Outcome, Perform, What};
 use nigh_proto::calls::request::Version;
 use nigh_proto::shards::{Epoch, Position};
 use nigh_wire::{
-    Bytes, CallId, CallerId, Catalogue, Cause, Class, Contract, ContractKind, Fingerprint, Keyed, Method,
-    Row, Schema, Ticket, Time, Value, Wire, encode, schema_of,
+    Bytes, CallId, CallerId, Catalogue, Cause, Class, Contract, ContractKind, Doubt, Fingerprint, Keyed,
+    Method, Row, Schema, Ticket, Time, Value, Wire, encode, schema_of,
 };
 use tokio::sync::watch;
 
@@ -167,7 +167,7 @@ impl Call {
     fn name(&self) -> Option<String> {
         match &self.identity {
             Identity::Fresh => None,
-            Identity::Id(id) => Some(id.to_string()),
+            Identity::Id(id) | Identity::Reserved(id, _) => Some(id.to_string()),
             Identity::Once(key) => Some(format!("{} {:?} {} {key}", self.of, self.key, self.method)),
         }
     }
@@ -176,7 +176,7 @@ impl Call {
     }
     fn ticket(&self) -> Ticket {
         let id = CallId { caller: CallerId(7), number: 1, birth: Time::from_nanos(1) };
-        Ticket {
+        Ticket::from(Doubt {
             id: if let Identity::Id(id) = self.identity { id } else { id },
             of: self.of.clone(),
             key: self.key.clone(),
@@ -188,7 +188,7 @@ impl Call {
                 _ => None,
             },
             settles_until: Time::from_nanos(u64::MAX),
-        }
+        })
     }
 }
 

@@ -245,7 +245,11 @@ fn frames() -> impl Strategy<Value = Vec<Frame>> {
         }),
         slot.clone().prop_map(|slot| Frame::Refuse { slot, refusal: Refusal::NotYet }),
         slot.prop_map(|slot| Frame::Cancel { slot }),
-        any::<u128>().prop_map(|caller| Frame::Bye(CallerId(caller))),
+        any::<u128>().prop_map(|caller| Frame::Bye(CallId {
+            caller: CallerId(caller),
+            number: 7,
+            birth: Time::EPOCH
+        })),
     ];
     prop::collection::vec(frame, 0..20)
 }

@@ -44,6 +44,7 @@ impl<R> Gates<R> {
         Gates { answers: VecDeque::new(), views: VecDeque::new(), read: 0, asked: None, confirmed: 0 }
     }
 
+    /// R6: whatever it says, it leaves when the log is durable up to `gate`, and not before those ahead of it.
     pub(super) fn answer(&mut self, gate: Position, reply: R, answer: Answer) {
         self.answers.push_back((gate, reply, answer));
     }

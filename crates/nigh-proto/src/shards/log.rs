@@ -118,6 +118,7 @@ impl Log {
 
     /// Begins the next append: one at a time (R8).
     pub(super) fn poll_append(&mut self, clock: Time, read: u64) -> Option<(Position, Bytes)> {
+        // R8: a second one could land without the first.
         if self.in_flight.is_some() || self.pending.count() == 0 {
             return None;
         }

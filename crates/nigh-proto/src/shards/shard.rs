@@ -25,11 +25,10 @@ use crate::calls::request::{Answer, Known, Order, Refusal, Version};
 mod limits;
 mod permit;
 
-pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
-pub use permit::{Admission, Finished, Permit, Stuck};
-
 pub use super::gate::Release;
 pub use super::log::{Append, Corrupt};
+pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
+pub use permit::{Admission, Finished, Permit, Stuck};
 
 /// The owner of one shard. `R` is the driver's: whom an answer is for.
 #[derive(Debug)]
@@ -259,6 +258,7 @@ impl<R> Shard<R> {
     /// An append failed, was fenced, or nobody knows (R9), or the shard is another's: its memory is dropped
     /// whole. All who wait, and the holder of a permit, are to be told `AskAgain`.
     pub fn fail(self) -> Vec<R> {
+        // R9: records, answers and tables go together; the log says what is left of them.
         self.gates.into_replies()
     }
 
@@ -465,8 +465,7 @@ impl<R> Shard<R> {
         if !matches!(decision, Decision::Recorded(..) | Decision::Answer(_) | Decision::TooOld) {
             unreachable!("what was given up has a record, or is known, or too old");
         }
-        let told = self.tell(decision, permit.reply);
-        assert!(told.is_ok(), "a record is told");
+        assert!(self.tell(decision, permit.reply).is_ok(), "a record is told");
         self.assert_invariants();
     }
 

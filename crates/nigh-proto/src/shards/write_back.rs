@@ -45,9 +45,7 @@ impl WriteBack {
         let Some(Staged { mut rows, .. }) = self.staged.take_if(durable) else { return Rows::new() };
         // R16: what is cut off the log must not take its time along, or what was swept could run.
         let time = log.durable_time();
-        #[rustfmt::skip]
-        let lags = self.time < time; // mutant time-cut-with-log: let lags = false;
-        if lags {
+        if self.time < time {
             self.time = time;
             let (position, entry) = (log.durable(), TableEntry::Time(self.time));
             rows.push((TableKey::Time, Some(TableRow { position, entry })));
@@ -61,7 +59,8 @@ impl WriteBack {
         let staged = self.staged.as_ref().and_then(|staged| staged.since);
         let since = staged.into_iter().chain(tables.changed_since()).min();
         let through = since.unwrap_or(log.durable()).min(log.durable());
-        let time_lags = self.time < log.durable_time();
+        #[rustfmt::skip]
+        let time_lags = self.time < log.durable_time(); // mutant time-cut-with-log: let time_lags = false;
         if time_lags { through.min(Position(log.durable().0.saturating_sub(1))) } else { through }
     }
 }

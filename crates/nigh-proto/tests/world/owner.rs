@@ -108,7 +108,7 @@ impl Simple {
         if let Some((gate, answer)) = self.record(id) {
             return (gate, Ok(answer));
         }
-        if id.number >= self.mark(id.caller, &ticket.key.expect("of an entity")) {
+        if id.number >= self.mark(id.caller, &ticket.key.clone().expect("of an entity")) {
             self.memory.push(Entry::Tombstone(id));
         }
         (self.memory.len(), Ok(Answer::NotDone(Cause::Fenced)))

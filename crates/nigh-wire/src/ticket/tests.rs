@@ -4,10 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 
-use crate::{Bytes, CallId, CallerId, Fingerprint, Keyed, Ticket, Time, WireHash, encode};
+use crate::{Bytes, CallId, CallerId, Doubt, Fingerprint, Keyed, Ticket, Time, WireHash, encode};
 
 fn ticket(caller: u128, of: &str, key: Option<Vec<u8>>, keyed: Option<String>, time: u64) -> Ticket {
-    Ticket {
+    Ticket::from(Doubt {
         id: CallId { caller: CallerId(caller), number: 1, birth: Time::EPOCH },
         of: of.into(),
         key: key.map(Bytes::from),
@@ -16,7 +16,7 @@ fn ticket(caller: u128, of: &str, key: Option<Vec<u8>>, keyed: Option<String>, t
         fingerprint: Fingerprint(time),
         keyed: keyed.map(|key| Keyed { principal: String::new(), key }),
         settles_until: Time::from_nanos(time),
-    }
+    })
 }
 
 #[test]

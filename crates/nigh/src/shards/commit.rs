@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use nigh_proto::shards::ShardId;
 
-use crate::shards::owner::{EXIT_STORE, Owner};
+use crate::exit::{EXIT_STORE, end_process};
+use crate::shards::owner::Owner;
 use crate::store::{Append, AppendError, GroupId, Log};
 
 /// What the committer shares with the sweeper and with those who count.
@@ -117,11 +118,9 @@ fn gather(owner: &Owner) -> (Vec<ShardId>, Vec<Append>) {
 
 /// R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
 fn give_up(error: &AppendError) -> ! {
-    exit(&format!("{error}"))
+    exit(&error.to_string())
 }
 
 fn exit(why: &str) -> ! {
-    tracing::error!("{why}");
-    eprintln!("nigh: {why}");
-    std::process::exit(EXIT_STORE)
+    end_process(why, EXIT_STORE)
 }

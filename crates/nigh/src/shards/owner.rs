@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use crate::calls::Calls;
 use crate::clock::{Clock, entropy};
 use crate::entity::Reply;
+use crate::exit::{EXIT_STORE, end_process};
 use crate::routes::{EntityMethod, Routes};
 use crate::shards::host::Wrote;
 use crate::shards::memory::{ListError, Memory, Name};
@@ -511,10 +512,5 @@ fn unknown(to: ReplyTo, method: u32) -> Delivery {
 
 /// The state file is unreadable: nothing more can be answered truthfully. The next start says where.
 fn fatal(error: &StoreError) -> ! {
-    tracing::error!("{error}");
-    eprintln!("nigh: {error}");
-    std::process::exit(EXIT_STORE)
+    end_process(&error.to_string(), EXIT_STORE)
 }
-
-/// Exit status of a process whose store failed: sysexits' `EX_IOERR`.
-pub(crate) const EXIT_STORE: i32 = 74;

@@ -11,8 +11,9 @@ use std::time::Duration;
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::Bytes;
 
+use crate::exit::{EXIT_STORE, end_process};
 use crate::shards::commit::Progress;
-use crate::shards::owner::{EXIT_STORE, Owner};
+use crate::shards::owner::Owner;
 use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
 
 /// First byte of a table row's key in the state file.
@@ -33,11 +34,8 @@ pub(crate) fn run(
     loop {
         let last = stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
         if progress.group() > swept || last {
-            swept = sweep(owner, rows, progress).unwrap_or_else(|error| {
-                tracing::error!("{error}");
-                eprintln!("nigh: {error}");
-                std::process::exit(EXIT_STORE)
-            });
+            let done = sweep(owner, rows, progress);
+            swept = done.unwrap_or_else(|error| end_process(&error.to_string(), EXIT_STORE));
         }
         if last {
             return;

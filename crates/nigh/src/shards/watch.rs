@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use nigh_wire::Cause;
 
+use crate::exit::{EXIT_STUCK, end_process};
 use crate::shards::owner::Owner;
 
-/// Exit status of a process that a method was stuck in: sysexits' `EX_SOFTWARE`.
-const EXIT_STUCK: i32 = 70;
 /// How long the tombstone of a stuck method may take to be durable.
 const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
 
@@ -54,8 +53,6 @@ pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Dura
         } else {
             drop(core);
         }
-        tracing::error!("{name} did not return within {stuck_max:?}: the process ends");
-        eprintln!("nigh: {name} did not return within {stuck_max:?}: the process ends");
-        std::process::exit(EXIT_STUCK)
+        end_process(&format!("{name} did not return within {stuck_max:?}"), EXIT_STUCK)
     }
 }

@@ -137,7 +137,8 @@ fn damages(bytes: &[u8], count: usize) -> Vec<Damage> {
 /// P12, F4 to F6: whatever is damaged, in whichever file, after a clean end or a kill.
 #[test]
 fn damage_is_found() {
-    let count: usize = std::env::var("NIGH_DAMAGES").ok().and_then(|count| count.parse().ok()).unwrap_or(60);
+    let count: usize =
+        super::told("NIGH_DAMAGES").and_then(|count| count.to_str()?.parse().ok()).unwrap_or(60);
     let dir = TestDir::new();
     let mut opened = dir.open().expect("a new store");
     let right = fill(&mut opened);

@@ -27,7 +27,7 @@ struct Told {
 /// R5's ground: every acknowledged group is there after the kill, whole, in place, without a gap, in the log or in the rows.
 #[test]
 fn acknowledged_survives_kill() {
-    if let Some(dir) = std::env::var_os(CHILD) {
+    if let Some(dir) = super::told(CHILD) {
         return write_until_killed(Path::new(&dir));
     }
     let dir = TestDir::new();

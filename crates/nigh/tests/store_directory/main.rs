@@ -81,3 +81,12 @@ fn tail(opened: &Opened) -> Vec<LogEntry> {
     opened.log.tail(&mut |entry| entries.push(entry)).expect("the log is sound");
     entries
 }
+
+/// What the test that started this process, or a person, has told it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no `Config`, and its child no other way to be told"
+)]
+fn told(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}

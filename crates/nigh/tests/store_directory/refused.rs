@@ -46,7 +46,7 @@ fn write_row(opened: &Opened, position: u64) {
 
 #[test]
 fn second_process() {
-    if let Some(dir) = std::env::var_os(CHILD) {
+    if let Some(dir) = super::told(CHILD) {
         let error = open_dir(dir.as_ref(), options()).expect_err("another process has it");
         println!("refused: {error}");
         return;

@@ -67,9 +67,9 @@ fn first_error(dir: &TestDir) -> Option<String> {
 }
 
 /// Each byte of each value of a table, one at a time.
-fn every_byte<K: redb::Key + 'static>(file: &str, table: TableDefinition<'_, K, &[u8]>, key: K::SelfType<'_>)
+fn every_byte<K>(file: &str, table: TableDefinition<'_, K, &[u8]>, key: K::SelfType<'_>)
 where
-    for<'a> K: Value,
+    for<'a> K: redb::Key + Value + 'static,
 {
     let dir = filled();
     let db = Database::open(dir.0.join(file)).expect("a file of redb's");

@@ -296,7 +296,7 @@ fn tickets_name_the_call() {
     let what = writes("k", 5);
     let id = run.caller.reserve(Time::from_nanos(5), run::PEER, &what).expect("there is room");
     let ticket = what.ticket(id).expect("a call has one");
-    assert_eq!((ticket.id, ticket.of.as_str(), ticket.key), (id, "Wallet", Some("k".into())));
+    assert_eq!((ticket.id, ticket.of.as_str(), ticket.key.clone()), (id, "Wallet", Some("k".into())));
     assert_eq!(ticket.settles_until, id.birth.saturating_add(crate::calls::RETENTION));
     assert_eq!(run::view(1).ticket(id), None);
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Keyed, NotSettledCause, Ticket, WireHash};
+use nigh_wire::{Bytes, CallId, Cause, Class, Doubt, Fingerprint, Keyed, NotSettledCause, Ticket, WireHash};
 
 use crate::calls::RETENTION;
 use crate::calls::request::{Answer, CallRequest, Order, Request};
@@ -145,7 +145,7 @@ impl What {
     pub fn ticket(&self, id: CallId) -> Option<Ticket> {
         let settles_until = id.birth.saturating_add(RETENTION);
         match self {
-            Self::Call(call) => Some(Ticket {
+            Self::Call(call) => Some(Ticket::from(Doubt {
                 id,
                 of: call.entity.to_string(),
                 key: Some(call.key.clone()),
@@ -154,8 +154,8 @@ impl What {
                 fingerprint: call.fingerprint,
                 keyed: call.keyed.clone(),
                 settles_until,
-            }),
-            Self::Serve(serve) if serve.class != Class::Read => Some(Ticket {
+            })),
+            Self::Serve(serve) if serve.class != Class::Read => Some(Ticket::from(Doubt {
                 id,
                 of: serve.service.to_string(),
                 key: None,
@@ -164,7 +164,7 @@ impl What {
                 fingerprint: serve.fingerprint,
                 keyed: None,
                 settles_until,
-            }),
+            })),
             Self::Serve(_) | Self::View { .. } | Self::Settle { .. } | Self::List { .. } => None,
         }
     }

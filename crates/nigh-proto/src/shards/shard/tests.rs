@@ -345,6 +345,7 @@ fn age_is_by_log_time() {
     check("a1x write sync write crash a1x sync",  "a1:done-0 a1:done-0");        // Rows alone are enough.
     check("a1x sync write +25h c1y+ sync sweep write -25h crash a1x sync", "a1:done-0 c1:done-0 a1:forgotten");
     check("a1x sync +25h c1y+ sync sweep write +1h c2y+ sync write crash -26h a1x sync", "a1:done-0 c1:done-0 c2:done-1 a1:forgotten");
+    check("a9y sync write +25h b1x@-25h sync c1y+ write crash -25h b1x sync", "a9:done-0 b1:forgotten c1:ask-again b1:forgotten");
     check("a1x@-25h",                             "");                           // R13: told when the time is durable,
     check("a1x@-25h begin end",                   "a1:forgotten");
     check("b1x begin +1s a1x@-25h end",           "b1:done-0");                  // not with an earlier blob,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nigh_wire::{Bytes, CallId, Cause, Fingerprint, Keyed, Ticket, Time, WireHash};
+use nigh_wire::{Bytes, CallId, Cause, Doubt, Fingerprint, Keyed, Ticket, Time, WireHash};
 
 use crate::calls::callee::Arrival;
 use crate::calls::request::{Answer, Order, Refusal, Version};
@@ -369,7 +369,7 @@ fn fold(landed: &[Ran]) -> Counts {
 }
 
 pub(crate) fn ticket(of: &Arrival) -> Ticket {
-    Ticket {
+    Ticket::from(Doubt {
         id: of.id,
         of: of.entity.to_string(),
         key: Some(of.key.clone()),
@@ -378,7 +378,7 @@ pub(crate) fn ticket(of: &Arrival) -> Ticket {
         fingerprint: of.fingerprint,
         keyed: of.keyed.clone(),
         settles_until: of.id.birth.saturating_add(RETENTION),
-    }
+    })
 }
 
 pub(crate) fn keyed(key: &str) -> Keyed {

@@ -1,0 +1,86 @@
+//! What may be typed.
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use nigh_wire::{CallId, Ticket};
+
+use crate::http::Base;
+
+/// Longest deadline of a call, as the application has it.
+const WITHIN_MAX: Duration = Duration::from_secs(600);
+
+/// Asks a running nigh application.
+#[derive(Debug, Parser)]
+#[command(name = "nigh", version, after_help = crate::verdict::EXIT_CODES)]
+pub(crate) struct Flags {
+    /// Where its HTTP door is.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:7070")]
+    pub(crate) url: Base,
+    /// Print answers and errors as JSON, one a line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How long to try: 250ms, 2s; at most 600s.
+    #[arg(long, global = true, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub(crate) within: Duration,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List what the application offers, or the keys of an entity.
+    List {
+        /// Name of an entity; without it, everything that can be called.
+        entity: Option<String>,
+        /// List keys after this one.
+        #[arg(long, value_name = "KEY", requires = "entity", allow_hyphen_values = true)]
+        after: Option<String>,
+        /// List this many keys at most (up to 1000).
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+    },
+    /// Call a method: nigh call Wallet/ada deposit cents=500
+    Call {
+        /// Entity and key, `Wallet/ada`, or a service, `Payments`.
+        target: String,
+        /// Name of the method.
+        method: String,
+        /// Arguments, `name=value`; what is neither text, number nor true or false is written as JSON.
+        #[arg(value_name = "NAME=VALUE", value_parser = pair)]
+        arguments: Vec<(String, String)>,
+        /// Ask again under this id, which an earlier call in doubt has printed.
+        #[arg(long)]
+        id: Option<CallId>,
+    },
+    /// Find out what became of a call in doubt; if it was not done, it never will be.
+    Settle {
+        /// What came with the doubt: nighT1.…
+        #[arg(value_parser = ticket)]
+        ticket: Box<Ticket>,
+    },
+}
+
+/// `250ms` or `2s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = match text.strip_suffix("ms") {
+        Some(digits) => digits.parse().ok().map(Duration::from_millis),
+        None => text.strip_suffix('s').and_then(|digits| digits.parse().ok()).map(Duration::from_secs),
+    };
+    let fits = parsed.filter(|d| !d.is_zero() && *d <= WITHIN_MAX);
+    fits.ok_or_else(|| "write whole milliseconds or seconds, 250ms or 2s, at most 600s".to_owned())
+}
+
+fn ticket(text: &str) -> Result<Box<Ticket>, nigh_wire::ParseTicketError> {
+    text.parse().map(Box::new)
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| "write name=value, as in cents=500".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;
