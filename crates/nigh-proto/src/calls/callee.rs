@@ -102,7 +102,23 @@ pub(crate) fn verdict(tables: &Tables, time: Time, ticket: &Ticket, commutes: bo
     let (Some(key), false) = (&ticket.key, commutes) else { return Decision::Answer(Answer::NoRecord) };
     let (entity, method) = (Arc::from(ticket.of.as_str()), Arc::from(ticket.method.as_str()));
     let of = ticket.keyed.as_ref().map(|keyed| (keyed, &entity, key, &method));
-    look_up(tables, time, ticket.id, ticket.fingerprint, of).unwrap_or(Decision::Run)
+    match look_up(tables, time, ticket.id, ticket.fingerprint, of) {
+        Some(Decision::Recorded(verdict, position)) => Decision::Recorded(settled(verdict), position),
+        Some(Decision::Again(verdict)) => Decision::Again(settled(verdict)),
+        Some(decision) => decision,
+        None => Decision::Run,
+    }
+}
+
+/// What a settler is told of a record. Why a call could not be run is for who made it; to a settler it would
+/// say that its ticket is at fault, and the doubt would never end.
+fn settled(verdict: Verdict) -> Verdict {
+    #[rustfmt::skip]
+    let why = matches!(verdict, Verdict::NotDone(Cause::Panicked(_) | Cause::Stuck)); // mutant settler-blamed: let why = true;
+    match verdict {
+        Verdict::NotDone(_) if !why => Verdict::NotDone(Cause::Fenced),
+        verdict => verdict,
+    }
 }
 
 type KeyOf<'a> = (&'a Keyed, &'a Arc<str>, &'a Bytes, &'a Arc<str>);

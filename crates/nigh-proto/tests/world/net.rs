@@ -1,88 +1,97 @@
 //! Clients, connections and the bytes between them, in virtual time.
 //!
-//! A connection that is cut keeps what it carried towards the owner: that may arrive at any later moment,
-//! between the frames of other connections, or never. Within one it stays in order, and nothing is repeated.
+//! A connection that is cut keeps what it carried towards a node: that may arrive at any later moment, between
+//! the frames of other connections, or never. Within one it stays in order, and nothing is repeated (R2).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use nigh_proto::Instant;
 use nigh_proto::calls::caller::{Caller, CallerConfig, Handle, Outcome, PeerFacts, PeerId, Slot, What};
-use nigh_proto::calls::request::{Refusal, Request};
+use nigh_proto::calls::request::{Answer, Refusal, Request};
 use nigh_proto::link::frame::{Frame, Hello, VERSION};
 use nigh_proto::link::serving::Serving;
 use nigh_proto::link::{Link, LinkConfig};
-use nigh_wire::{CallId, CallerId, Time, WireHash};
+use nigh_wire::{CallId, CallerId, Fingerprint, Time, WireHash};
 
-use crate::owner::Owner;
+use crate::judge::Judge;
+use crate::owner::{ENTITY, METHODS, Work};
+use crate::script::{CLIENTS, NODES};
 
+/// Whoever owns the shard, to the clients.
 pub(crate) const OWNER: PeerId = PeerId(1);
 
-struct Client {
-    caller: Caller<usize>,
+pub(crate) struct Client {
+    pub(crate) caller: Caller<usize>,
+    /// Under which it numbered since its process started.
+    ids: Vec<CallerId>,
     /// Its end of the current connection, and which one that is.
     link: Option<(Link, usize)>,
 }
 
-/// The owner's end of one connection.
+/// A node's end of one connection.
 struct Conn {
     link: Link,
     serving: Serving,
-    client: usize,
-    to_owner: VecDeque<u8>,
+    node: usize,
+    to_node: VecDeque<u8>,
     to_client: VecDeque<u8>,
-    /// False once it was cut: nothing is heard of it at the client any more.
+    /// False once it was cut: nothing of it reaches the client any more.
     current: bool,
+    /// Its node's process died.
+    dead: bool,
 }
 
 pub(crate) struct Net {
     now: Instant,
-    clients: Vec<Client>,
+    /// How far clocks were set ahead, beyond what has passed.
+    leapt: Duration,
+    pub(crate) clients: Vec<Client>,
     conns: Vec<Conn>,
-    ids: BTreeMap<usize, CallId>,
-    /// The next copy that arrives is refused with this.
-    pub(crate) refuse_next: Option<Refusal>,
+    callers: u128,
+    /// Seconds off the true time.
+    pub(crate) client_skew: [i16; CLIENTS as usize],
+    pub(crate) node_skew: [i16; NODES as usize],
 }
 
-/// Clocks of all, for simplicity: 1,000,000 s after 1970 and what has passed.
-fn clock(now: Instant) -> Time {
-    Time::from_nanos(1_000_000_000_000_000 + now.as_nanos())
+fn caller(number: u128) -> Caller<usize> {
+    Caller::new(CallerId(number), number as u64, CallerConfig::default())
 }
 
-fn hello(role: &str, caller: u128, now: Instant, log_time: Time) -> Hello {
-    Hello {
-        version: VERSION,
-        app: "world".into(),
-        role: role.into(),
-        caller: CallerId(caller),
-        digest: WireHash([5; 16]),
-        clock: clock(now),
-        log_time,
-        shards: 1,
-    }
+fn hello(role: &str, caller: CallerId, clock: Time, log_time: Time) -> Hello {
+    let (app, role, digest) = ("world".into(), role.into(), WireHash([5; 16]));
+    Hello { version: VERSION, app, role, caller, digest, clock, log_time, shards: 1 }
 }
 
 impl Net {
-    pub(crate) fn new(clients: usize) -> Self {
-        let client = |i| {
-            let caller = Caller::new(CallerId(70 + i as u128), i as u64, CallerConfig::default());
-            Client { caller, link: None }
-        };
-        let clients = (0..clients).map(client).collect();
-        Net { now: Instant::from_nanos(0), clients, conns: vec![], ids: BTreeMap::new(), refuse_next: None }
+    pub(crate) fn new() -> Self {
+        let callers = u128::from(CLIENTS);
+        let client = |number| Client { caller: caller(number), ids: vec![CallerId(number)], link: None };
+        Net {
+            now: Instant::from_nanos(0),
+            leapt: Duration::ZERO,
+            clients: (1..=callers).map(client).collect(),
+            conns: vec![],
+            callers,
+            client_skew: Default::default(),
+            node_skew: Default::default(),
+        }
     }
 
-    pub(crate) fn clients(&self) -> usize {
-        self.clients.len()
+    fn clock(&self, skew: i16) -> Time {
+        let passed = self.now.saturating_since(Instant::from_nanos(0)) + self.leapt;
+        let time = Time::from_nanos(1_700_000_000_000_000_000).saturating_add(passed);
+        let off = Duration::from_secs(u64::from(skew.unsigned_abs()));
+        if skew < 0 { time.saturating_sub(off) } else { time.saturating_add(off) }
     }
-
-    pub(crate) fn caller_id(&self, of: usize) -> CallerId {
-        self.clients[of].caller.id()
+    pub(crate) fn client_clock(&self, of: usize) -> Time {
+        self.clock(self.client_skew[of])
     }
-
-    /// Ids under which calls left, by name.
-    pub(crate) fn ids(&self) -> BTreeMap<usize, CallId> {
-        self.ids.clone()
+    pub(crate) fn node_clock(&self, node: usize) -> Time {
+        self.clock(self.node_skew[node])
+    }
+    pub(crate) fn leap(&mut self, time: Duration) {
+        self.leapt += time;
     }
 
     pub(crate) fn start(
@@ -92,204 +101,233 @@ impl Net {
         within: Duration,
         name: usize,
     ) -> Result<Handle, Outcome> {
-        let started = self.clients[of].caller.start(self.now, clock(self.now), OWNER, what, within, name);
+        let (now, clock) = (self.now, self.client_clock(of));
+        let started = self.clients[of].caller.start(now, clock, OWNER, what, within, name);
         started.map_err(|(_, outcome)| outcome)
-    }
-
-    pub(crate) fn cancel(&mut self, of: usize, handle: Handle) {
-        self.clients[of].caller.cancel(handle).expect("what has a handle is open");
     }
 
     pub(crate) fn poll_settled(&mut self) -> Option<(usize, Outcome)> {
         self.clients.iter_mut().find_map(|client| client.caller.poll_settled())
     }
 
+    /// A client's process starts again, after a bye if it knows all it asked for.
+    pub(crate) fn restart(&mut self, of: usize, judge: &Judge) {
+        let client = &mut self.clients[of];
+        let like = CallId { caller: client.caller.id(), number: 0, birth: Time::EPOCH };
+        if let (Some((link, conn)), true, Some(last)) =
+            (&mut client.link, client.caller.is_idle(), judge.last_id(like))
+        {
+            link.send(&Frame::Bye(last)).expect("small");
+            let written = std::iter::from_fn(|| link.poll_transmit()).flatten();
+            self.conns[*conn].to_node.extend(written);
+        }
+        self.cut(of);
+        let id = self.fresh_caller();
+        (self.clients[of].caller, self.clients[of].ids) = (caller(id.0), vec![id]);
+    }
+
+    /// It goes on under another id.
+    pub(crate) fn renew(&mut self, of: usize) {
+        let id = self.fresh_caller();
+        self.clients[of].caller.renew(id);
+        self.clients[of].ids.push(id);
+    }
+
+    /// R1: an id that nobody ever had.
+    fn fresh_caller(&mut self) -> CallerId {
+        self.callers += 1;
+        CallerId(self.callers)
+    }
+
+    /// Whose process numbered under this id, if it still runs.
+    pub(crate) fn home(&self, id: CallId) -> Option<usize> {
+        self.clients.iter().position(|client| client.ids.contains(&id.caller))
+    }
+
+    pub(crate) fn is_connected(&self, of: usize, node: usize) -> bool {
+        self.clients[of].link.as_ref().is_some_and(|(_, conn)| self.conns[*conn].node == node)
+    }
+
     /// Connects a client that is not connected.
-    pub(crate) fn connect(&mut self, of: usize, log_time: Time) {
+    pub(crate) fn connect(&mut self, of: usize, node: usize, log_time: Time, judge: &mut Judge) {
         if self.clients[of].link.is_some() {
             return;
         }
-        let (config, caller) = (LinkConfig::default(), 70 + of as u128);
-        let ours = Link::new(self.now, config, hello("web", caller, self.now, clock(self.now)));
-        let theirs = Link::new(self.now, config, hello("state", 1, self.now, log_time));
+        let (config, client_clock) = (LinkConfig::default(), self.client_clock(of));
+        let (caller, clock) = (self.clients[of].caller.id(), self.node_clock(node));
+        let ours = Link::new(self.now, config, hello("web", caller, client_clock, client_clock));
+        let theirs = Link::new(self.now, config, hello("state", CallerId(0), clock, log_time.max(clock)));
         self.clients[of].link = Some((ours, self.conns.len()));
-        let (to_owner, to_client) = (VecDeque::new(), VecDeque::new());
-        let serving = Serving::default();
-        self.conns.push(Conn { link: theirs, serving, client: of, to_owner, to_client, current: true });
+        let (to_node, to_client, serving) = (VecDeque::new(), VecDeque::new(), Serving::default());
+        let (current, dead) = (true, false);
+        self.conns.push(Conn { link: theirs, serving, node, to_node, to_client, current, dead });
         // Hellos cross at once: what may come between them is the link's own tests.
-        self.write(of, 0);
-        self.carry(self.conns.len() - 1, usize::MAX);
+        self.write(of, 0, judge);
+        self.arrive(self.conns.len() - 1, usize::MAX);
         self.hear(of, usize::MAX);
+        assert!(self.clients[of].link.is_some(), "clocks are near enough to be linked");
     }
 
     /// The client writes up to `most` copies, and all cancels.
-    pub(crate) fn write(&mut self, of: usize, most: usize) {
-        let client = &mut self.clients[of];
-        let Some((link, conn)) = &mut client.link else { return };
+    pub(crate) fn write(&mut self, of: usize, most: usize, judge: &mut Judge) {
+        let clock = self.client_clock(of);
+        let Client { caller, link, .. } = &mut self.clients[of];
+        let Some((link, conn)) = link else { return };
         for _ in 0..most {
-            if !link.is_writable() {
-                break;
-            }
-            let Some((slot, request)) = client.caller.poll_transmit(self.now, OWNER) else { break };
+            let Some((slot, request)) = caller.poll_transmit(self.now, OWNER) else { break };
             if let Request::Call(call) = &request {
-                let before = self.ids.insert(call.method as usize, call.id);
-                assert!(before.is_none_or(|id| id == call.id), "R11: renumbered");
+                let method = METHODS[call.method as usize];
+                let fingerprint = Fingerprint::of(ENTITY, &call.key, method, &call.args);
+                judge.written(call, fingerprint, clock);
             }
             link.send(&Frame::Ask { slot, request }).expect("small");
         }
-        while let Some(slot) = client.caller.poll_cancel(OWNER) {
+        while let Some(slot) = caller.poll_cancel(OWNER) {
             link.send(&Frame::Cancel { slot }).expect("small");
         }
-        while let Some(bytes) = link.poll_transmit() {
-            self.conns[*conn].to_owner.extend(bytes);
-        }
+        self.conns[*conn].to_node.extend(std::iter::from_fn(|| link.poll_transmit()).flatten());
     }
 
-    /// Some bytes arrive at the owner, on any connection, also on one that was cut.
-    pub(crate) fn read(&mut self, pick: usize, owner: &mut impl Owner) {
-        if let Some(conn) = pick.checked_rem(self.conns.len()) {
-            self.carry(conn, 1 + pick);
-            self.serve(conn, owner);
-        }
+    pub(crate) fn conns(&self) -> usize {
+        self.conns.len()
+    }
+    /// The `pick`-th newest connection.
+    pub(crate) fn pick_conn(&self, pick: usize) -> usize {
+        self.conns.len() - 1 - pick % self.conns.len()
+    }
+    /// Connections whose client still listens.
+    pub(crate) fn current(&self) -> Vec<usize> {
+        (0..self.conns.len()).filter(|conn| self.conns[*conn].current).collect()
     }
 
-    pub(crate) fn read_current(&mut self, owner: &mut impl Owner) {
-        for conn in 0..self.conns.len() {
-            if self.conns[conn].current {
-                self.carry(conn, usize::MAX);
-                self.serve(conn, owner);
+    /// Some bytes arrive at a node, also of a connection that was cut. Gives what the node takes in.
+    pub(crate) fn arrive(&mut self, conn: usize, most: usize) -> Vec<(usize, Work)> {
+        let clock = self.node_clock(self.conns[conn].node);
+        let Conn { link, serving, to_node, node, dead, .. } = &mut self.conns[conn];
+        if *dead {
+            return vec![];
+        }
+        let bytes: Vec<u8> = to_node.drain(..most.min(to_node.len())).collect();
+        // A node may notice long after that nobody listens; what was left behind is judged all the same.
+        link.handle_bytes(self.now, clock, &bytes).expect("clients behave");
+        let mut work = vec![];
+        while let Some(frame) = link.poll_frame() {
+            match frame {
+                Frame::Ask { slot, request } => match serving.handle_ask(self.now, slot, within(&request)) {
+                    Ok(Ok(())) => work.push((*node, Work::Ask(conn, slot, request))),
+                    Ok(Err(refusal)) => link.send(&Frame::Refuse { slot, refusal }).expect("small"),
+                    Err(error) => panic!("slots rise: {error}"),
+                },
+                Frame::Cancel { slot } => drop(serving.cancel(slot)),
+                Frame::Bye(last) => work.push((*node, Work::Bye(last))),
+                frame => panic!("a client says no {frame:?}"),
             }
         }
-    }
-
-    pub(crate) fn read_left_behind(&mut self, owner: &mut impl Owner) {
-        for conn in 0..self.conns.len() {
-            self.carry(conn, usize::MAX);
-            self.serve(conn, owner);
-        }
+        self.flush(conn);
+        work
     }
 
     pub(crate) fn lose_left_behind(&mut self, pick: usize) {
-        let Some(conn) = pick.checked_rem(self.conns.len()) else { return };
+        let conn = self.pick_conn(pick);
         if !self.conns[conn].current {
-            self.conns[conn].to_owner.clear();
+            self.conns[conn].to_node.clear();
         }
     }
 
-    fn carry(&mut self, conn: usize, most: usize) {
-        let Conn { link, to_owner, to_client, .. } = &mut self.conns[conn];
-        let bytes: Vec<u8> = to_owner.drain(..most.min(to_owner.len())).collect();
-        // The owner may hear of silence long after; what was left behind is judged all the same.
-        link.handle_bytes(self.now, clock(self.now), &bytes).expect("clients behave");
-        while let Some(bytes) = link.poll_transmit() {
+    /// A copy that was taken in is begun, unless it is too late.
+    pub(crate) fn begin(&mut self, conn: usize, slot: Slot) -> bool {
+        let begun = self.conns[conn].serving.begin(self.now, slot);
+        if let Err(refusal) = begun.clone() {
+            self.conns[conn].link.send(&Frame::Refuse { slot, refusal }).expect("small");
+            self.flush(conn);
+        }
+        begun.is_ok()
+    }
+
+    /// What is said of a copy leaves on the connection it was asked on.
+    pub(crate) fn reply(&mut self, conn: usize, slot: Slot, said: Result<Answer, Refusal>) {
+        let Conn { link, serving, dead, .. } = &mut self.conns[conn];
+        assert!(!*dead && serving.done(slot), "a copy is answered once, by the process that took it in");
+        let frame = match said {
+            Ok(answer) => Frame::Answer { slot, answer },
+            Err(refusal) => Frame::Refuse { slot, refusal },
+        };
+        link.send(&frame).expect("small");
+        self.flush(conn);
+    }
+
+    fn flush(&mut self, conn: usize) {
+        let Conn { link, to_client, current, .. } = &mut self.conns[conn];
+        let bytes = std::iter::from_fn(|| link.poll_transmit()).flatten();
+        if *current {
             to_client.extend(bytes);
-        }
-    }
-
-    fn serve(&mut self, conn: usize, owner: &mut impl Owner) {
-        let Conn { link, serving, .. } = &mut self.conns[conn];
-        while let Some(frame) = link.poll_frame() {
-            let Frame::Ask { slot, request } = frame else {
-                if let Frame::Cancel { slot } = frame {
-                    serving.cancel(slot);
-                }
-                continue;
-            };
-            let (Request::Call(_) | Request::Settle { .. }) = &request else { panic!("asked {request:?}") };
-            let within = match &request {
-                Request::Call(call) => call.within,
-                Request::Settle { within, .. } => *within,
-                _ => unreachable!("only these are asked"),
-            };
-            let admitted = serving.handle_ask(self.now, slot, within).expect("slots rise");
-            let begun = admitted.and_then(|()| match self.refuse_next.take() {
-                Some(refusal) => {
-                    serving.done(slot);
-                    Err(refusal)
-                }
-                None => serving.begin(self.now, slot).map(drop),
-            });
-            match begun {
-                Ok(()) => owner.ask(clock(self.now), (conn, slot.0), request),
-                Err(refusal) => link.send(&Frame::Refuse { slot, refusal }).expect("small"),
-            }
-        }
-    }
-
-    /// What the owner may say now goes out on the connections it was asked on.
-    pub(crate) fn answer(&mut self, owner: &mut impl Owner) {
-        while let Some(((conn, slot), reply)) = owner.poll_reply() {
-            let Conn { link, serving, .. } = &mut self.conns[conn];
-            let slot = Slot(slot);
-            assert!(serving.done(slot), "answered once");
-            let frame = match reply {
-                Ok(answer) => Frame::Answer { slot, answer },
-                Err(refusal) => Frame::Refuse { slot, refusal },
-            };
-            link.send(&frame).expect("small");
-        }
-        for conn in &mut self.conns {
-            while let Some(bytes) = conn.link.poll_transmit() {
-                if conn.current {
-                    conn.to_client.extend(bytes);
-                }
-            }
+        } else {
+            bytes.for_each(drop);
         }
     }
 
     /// Some bytes arrive at a client, on its current connection.
     pub(crate) fn hear(&mut self, of: usize, most: usize) {
-        let client = &mut self.clients[of];
-        let Some((link, conn)) = &mut client.link else { return };
+        let clock = self.client_clock(of);
+        let Client { caller, link, .. } = &mut self.clients[of];
+        let Some((link, conn)) = link else { return };
         let to_client = &mut self.conns[*conn].to_client;
         let bytes: Vec<u8> = to_client.drain(..most.min(to_client.len())).collect();
         let greeted = link.peer().is_some();
-        link.handle_bytes(self.now, clock(self.now), &bytes).expect("the owner behaves");
+        link.handle_bytes(self.now, clock, &bytes).expect("owners behave");
         if let Some(peer) = link.peer().filter(|_| !greeted) {
             let facts = PeerFacts { clock: peer.clock, log_time: peer.log_time };
-            client.caller.handle_link_up(self.now, OWNER, facts, clock(self.now));
+            caller.handle_link_up(self.now, OWNER, facts, clock);
         }
         while let Some(frame) = link.poll_frame() {
             match frame {
                 Frame::Answer { slot, answer } => {
-                    client.caller.handle_answer(self.now, OWNER, slot, answer).expect("it fits");
+                    caller.handle_answer(self.now, OWNER, slot, answer).expect("it fits");
                 }
-                Frame::Refuse { slot, refusal } => {
-                    client.caller.handle_refusal(self.now, OWNER, slot, refusal);
-                }
+                Frame::Refuse { slot, refusal } => caller.handle_refusal(self.now, OWNER, slot, refusal),
                 frame => panic!("an owner says no {frame:?}"),
             }
         }
     }
 
     pub(crate) fn cut(&mut self, of: usize) {
-        let client = &mut self.clients[of];
-        let Some((_, conn)) = client.link.take() else { return };
+        let Client { caller, link, .. } = &mut self.clients[of];
+        let Some((_, conn)) = link.take() else { return };
         self.conns[conn].current = false;
         self.conns[conn].to_client.clear();
-        client.caller.handle_link_lost(OWNER);
+        caller.handle_link_lost(OWNER);
     }
 
-    /// The owner's process dies: all links are lost, with what they carried.
-    pub(crate) fn crash(&mut self) {
-        (0..self.clients.len()).for_each(|of| self.cut(of));
-        for conn in &mut self.conns {
-            assert!(conn.client < self.clients.len(), "every connection is a client's");
-            (conn.serving, conn.to_owner) = (Serving::default(), VecDeque::new());
-        }
-    }
-
-    /// Time passes: deadlines, waits, and silence on both ends.
-    pub(crate) fn pass(&mut self, time: Duration, log_time: Time) {
-        self.now = self.now.saturating_add(time);
+    /// A node's process dies: all its connections are lost, with what they carried.
+    pub(crate) fn crash(&mut self, node: usize) {
         for of in 0..self.clients.len() {
-            let client = &mut self.clients[of];
-            client.caller.handle_timeout(self.now);
-            let silent = client.link.as_mut().is_some_and(|(link, _)| link.handle_timeout(self.now).is_err());
-            if silent {
+            if self.is_connected(of, node) {
                 self.cut(of);
-                self.connect(of, log_time);
             }
         }
+        for conn in self.conns.iter_mut().filter(|conn| conn.node == node) {
+            conn.dead = true;
+            conn.to_node.clear();
+        }
+    }
+
+    /// Time passes: deadlines, waits, and silence.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now = self.now.saturating_add(time);
+        for of in 0..self.clients.len() {
+            let Client { caller, link, .. } = &mut self.clients[of];
+            caller.handle_timeout(self.now);
+            if link.as_mut().is_some_and(|(link, _)| link.handle_timeout(self.now).is_err()) {
+                self.cut(of);
+            }
+        }
+    }
+}
+
+fn within(request: &Request) -> Duration {
+    match request {
+        Request::Call(call) => call.within,
+        Request::View { within, .. } | Request::Settle { within, .. } => *within,
+        other => panic!("nobody asks {other:?}"),
     }
 }

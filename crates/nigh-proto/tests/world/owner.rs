@@ -1,168 +1,349 @@
-//! An owner of one shard, as the world sees it; and the simplest one that keeps R4 to R6, R9, R10, R12, R14.
+//! Two nodes that may own the shard, one after the other or both as far as they know, and their store.
+//!
+//! A node runs the real [`Shard`] over counters in its memory, one copy at a time. The store is a log whose
+//! appends are conditional on epoch and place in one step (R8), and rows of the state file. Nothing here
+//! decides what anybody is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use nigh_proto::calls::request::{Answer, CallRequest, Known, Order, Refusal, Request};
-use nigh_wire::{Bytes, CallId, CallerId, Cause, Ticket, Time};
+use nigh_proto::calls::callee::Arrival;
+use nigh_proto::calls::caller::Slot;
+use nigh_proto::calls::request::{Answer, CallRequest, Refusal, Request};
+use nigh_proto::shards::record::{Blob, RanOutcome};
+use nigh_proto::shards::row::{TableKey, TableRow};
+use nigh_proto::shards::shard::{Admission, Append, Finished, Permit, Release, Shard};
+use nigh_proto::shards::{Counters, Epoch, Position, ShardId};
+use nigh_wire::{Bytes, CallId, Cause, Fingerprint, Ticket, Time};
 
-/// Names a copy under way: connection and slot.
-pub(crate) type Token = (usize, u64);
+use crate::judge::{About, Judge, value_of};
+use crate::script::End;
 
-/// What the world needs of whoever owns the shard. All requests are for it.
-pub(crate) trait Owner {
-    /// A copy that was admitted and begun.
-    fn ask(&mut self, clock: Time, token: Token, request: Request);
-    /// What may leave now: of an id, for good, or of one copy.
-    fn poll_reply(&mut self) -> Option<(Token, Result<Answer, Refusal>)>;
-    /// All that happened is made durable.
-    fn commit(&mut self);
-    /// The same, but the owner hears that it failed: it drops its memory (R9).
-    fn commit_and_hear_of_failure(&mut self);
-    /// The process dies, and starts again from what is durable.
-    fn crash(&mut self);
-    fn log_time(&self) -> Time;
-    /// What took effect durably, in order: id, key, answer.
-    fn ran(&self) -> Vec<(CallId, Bytes, Bytes)>;
+pub(crate) const SHARD: ShardId = ShardId(0);
+pub(crate) const ENTITY: &str = "Counter";
+/// Wire names of the writing methods, by their numbers; the view's number is the next.
+pub(crate) const METHODS: [&str; 5] = ["inc", "take", "touch", "panic", "unfit"];
+pub(crate) const VIEW: u32 = METHODS.len() as u32;
+
+pub(crate) fn commutes(method: &str) -> bool {
+    method == "touch"
 }
 
-#[derive(Clone)]
-enum Entry {
-    Ran { call: Box<CallRequest>, value: Bytes },
-    Tombstone(CallId),
+/// Whom an answer is for, and what it is about.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) conn: usize,
+    pub(crate) slot: Slot,
+    pub(crate) about: About,
 }
 
-/// Its tables are folds of its memory, as in the explored model: slow, and hard to get wrong.
+/// What a node took in and has not begun.
+pub(crate) enum Work {
+    Ask(usize, Slot, Request),
+    Bye(CallId),
+}
+
 #[derive(Default)]
-pub(crate) struct Simple {
-    memory: Vec<Entry>,
-    durable: usize,
-    /// How much of the memory must be durable before each may leave (R6).
-    waiting: Vec<(usize, Token, Result<Answer, Refusal>)>,
-    time: Time,
+struct Node {
+    shard: Option<Shard<Reply>>,
+    /// Its memory of the entities, ahead of the log.
+    counts: BTreeMap<Bytes, u64>,
+    append: Option<Append>,
+    /// The arbiter's answer to the question under way (R7).
+    confirmed: Option<bool>,
+    inbox: VecDeque<Work>,
+    log_time: Time,
 }
 
-impl Simple {
-    fn is_known(&self, id: CallId) -> bool {
-        self.memory.iter().any(|entry| match entry {
-            Entry::Ran { call, .. } if call.id.caller == id.caller => match &call.order {
-                Order::After { known: Known { floor, doubts }, .. } => {
-                    id.number <= *floor && !doubts.contains(&id.number)
+/// The log and the state file.
+struct Store {
+    epoch: Epoch,
+    next: Position,
+    blobs: Vec<(Position, Bytes)>,
+    /// How many of the blobs were cut.
+    cut: usize,
+    rows: BTreeMap<TableKey, TableRow>,
+    /// Appends that were given up and may still land.
+    late: Vec<Append>,
+}
+
+pub(crate) struct Owners {
+    nodes: [Node; crate::script::NODES as usize],
+    store: Store,
+}
+
+impl Store {
+    /// R8: in one step, only under this epoch and at this place. True if it landed.
+    fn append(&mut self, append: &Append, judge: &mut Judge) -> bool {
+        if append.epoch != self.epoch || append.first != self.next {
+            judge.meet("a fenced append");
+            return false;
+        }
+        let blob = Blob::from_bytes(&append.blob).expect("what was written can be read");
+        judge.landed(&blob);
+        self.next = append.next;
+        assert_eq!(self.next.0, judge.next, "an append ends where it says");
+        self.blobs.push((append.first, append.blob.clone()));
+        true
+    }
+
+    fn tail(&self) -> impl Iterator<Item = Blob> {
+        self.blobs[self.cut..].iter().map(|(_, bytes)| Blob::from_bytes(bytes).expect("it was read before"))
+    }
+}
+
+impl Owners {
+    pub(crate) fn new() -> Self {
+        let (epoch, next, rows) = (Epoch(0), Position(0), BTreeMap::new());
+        let store = Store { epoch, next, blobs: vec![], cut: 0, rows, late: vec![] };
+        Owners { nodes: Default::default(), store }
+    }
+
+    pub(crate) fn log_time(&self, node: usize) -> Time {
+        let Node { shard, log_time, .. } = &self.nodes[node];
+        shard.as_ref().map_or(*log_time, Shard::log_time)
+    }
+
+    /// Of whoever owns the shard.
+    pub(crate) fn counters(&self) -> Counters {
+        let shards = self.nodes.iter().filter_map(|node| node.shard.as_ref());
+        let owner = shards.into_iter().find(|shard| shard.epoch() == self.store.epoch);
+        owner.map(Shard::counters).expect("somebody owns the shard")
+    }
+
+    pub(crate) fn owns(&self, node: usize) -> bool {
+        self.nodes[node].shard.as_ref().is_some_and(|shard| shard.epoch() == self.store.epoch)
+    }
+
+    pub(crate) fn take_in(&mut self, node: usize, work: Work) {
+        self.nodes[node].inbox.push_back(work);
+    }
+
+    pub(crate) fn next_work(&mut self, node: usize) -> Option<Work> {
+        self.nodes[node].inbox.pop_front()
+    }
+
+    /// One copy is admitted and run. What is refused leaves at once.
+    pub(crate) fn ask(
+        &mut self,
+        node: usize,
+        clock: Time,
+        (conn, slot): (usize, Slot),
+        request: Request,
+    ) -> Option<(Reply, Refusal)> {
+        let Node { shard, counts, .. } = &mut self.nodes[node];
+        let reply = |about| Reply { conn, slot, about };
+        let Some(shard) = shard else {
+            let about = About::View { key: Bytes::new(), count: 0 };
+            return Some((reply(about), Refusal::NotOwner));
+        };
+        match request {
+            Request::Call(call) => {
+                let arrival = arrival(call);
+                match shard.admit(clock, arrival.clone(), reply(about_call(&arrival))) {
+                    Admission::Run(permit) => run(shard, counts, permit),
+                    Admission::Queued => {}
+                    Admission::Refused(reply, refusal) => return Some((reply, refusal)),
                 }
-                Order::Free => false,
-            },
-            _ => false,
-        })
-    }
-
-    fn record(&self, id: CallId) -> Option<(usize, Answer)> {
-        self.memory.iter().enumerate().find_map(|(place, entry)| match entry {
-            Entry::Ran { call, value } if call.id == id => {
-                Some((place + 1, Answer::Done { value: value.clone(), version: None }))
-            }
-            Entry::Tombstone(dead) if *dead == id => Some((place + 1, Answer::NotDone(Cause::Fenced))),
-            _ => None,
-        })
-    }
-
-    fn mark(&self, caller: CallerId, key: &Bytes) -> u64 {
-        let number = |entry: &Entry| match entry {
-            Entry::Ran { call, .. } if call.id.caller == caller && call.key == *key => Some(call.id.number),
-            _ => None,
-        };
-        self.memory.iter().filter_map(number).max().unwrap_or(0)
-    }
-
-    fn run(&mut self, call: CallRequest) -> (usize, Result<Answer, Refusal>) {
-        let now = self.memory.len();
-        if self.is_known(call.id) {
-            return (now, Ok(Answer::Forgotten));
-        }
-        if let Some((gate, answer)) = self.record(call.id) {
-            return (gate, Ok(answer));
-        }
-        let mark = self.mark(call.id.caller, &call.key);
-        if call.id.number < mark {
-            return (now, Ok(Answer::NotDone(Cause::Fenced)));
-        }
-        let Order::After { after, .. } = call.order else { unreachable!("the world asks in order") };
-        let before = CallId { number: after, ..call.id };
-        let stone = |entry: &Entry| match entry {
-            Entry::Tombstone(id) => (id.caller, id.number) == (before.caller, after),
-            Entry::Ran { .. } => false,
-        };
-        if after > mark && !self.is_known(before) && !self.memory.iter().any(stone) {
-            return (0, Err(Refusal::NotYet));
-        }
-        let same = |entry: &&Entry| matches!(entry, Entry::Ran { call: c, .. } if c.key == call.key);
-        let count = self.memory.iter().filter(same).count() as u64;
-        let value = Bytes::copy_from_slice(&count.to_le_bytes());
-        self.memory.push(Entry::Ran { call: Box::new(call), value: value.clone() });
-        (self.memory.len(), Ok(Answer::Done { value, version: None }))
-    }
-
-    fn settle(&mut self, ticket: Ticket) -> (usize, Result<Answer, Refusal>) {
-        let (id, now) = (ticket.id, self.memory.len());
-        if self.is_known(id) {
-            return (now, Ok(Answer::Forgotten));
-        }
-        if let Some((gate, answer)) = self.record(id) {
-            return (gate, Ok(answer));
-        }
-        if id.number >= self.mark(id.caller, &ticket.key.clone().expect("of an entity")) {
-            self.memory.push(Entry::Tombstone(id));
-        }
-        (self.memory.len(), Ok(Answer::NotDone(Cause::Fenced)))
-    }
-}
-
-impl Owner for Simple {
-    fn ask(&mut self, clock: Time, token: Token, request: Request) {
-        self.time = self.time.max(clock);
-        let (gate, reply) = match request {
-            Request::Call(call) => self.run(call),
-            Request::Settle { ticket, .. } => self.settle(ticket),
-            other => panic!("the world asks no {other:?}"),
-        };
-        self.waiting.push((gate, token, reply));
-    }
-
-    fn poll_reply(&mut self) -> Option<(Token, Result<Answer, Refusal>)> {
-        let ready = self.waiting.iter().position(|(gate, ..)| *gate <= self.durable)?;
-        let (_, token, reply) = self.waiting.remove(ready);
-        Some((token, reply))
-    }
-
-    fn commit(&mut self) {
-        self.durable = self.memory.len();
-    }
-
-    fn commit_and_hear_of_failure(&mut self) {
-        self.durable = self.memory.len();
-        for (gate, _, reply) in &mut self.waiting {
-            (*gate, *reply) = (0, Err(Refusal::AskAgain));
-        }
-    }
-
-    fn crash(&mut self) {
-        self.memory.truncate(self.durable);
-        self.waiting.clear();
-    }
-
-    fn log_time(&self) -> Time {
-        self.time
-    }
-
-    fn ran(&self) -> Vec<(CallId, Bytes, Bytes)> {
-        let mut answers: BTreeMap<CallId, ()> = BTreeMap::new();
-        let durable = self.memory[..self.durable].iter().filter_map(|entry| match entry {
-            Entry::Ran { call, value } => Some((call.id, call.key.clone(), value.clone())),
-            Entry::Tombstone(id) => {
-                answers.insert(*id, ());
                 None
             }
+            Request::View { key, .. } => {
+                let count = counts.get(&key).copied().unwrap_or(0);
+                shard.view(reply(About::View { key, count }));
+                None
+            }
+            Request::Settle { ticket, .. } => {
+                let commutes = commutes(&ticket.method);
+                shard.settle(clock, &ticket, commutes, reply(about_ticket(&ticket))).err()
+            }
+            other => panic!("nobody asks {other:?}"),
+        }
+    }
+
+    pub(crate) fn bye(&mut self, node: usize, last: CallId) {
+        if let Some(shard) = &mut self.nodes[node].shard {
+            shard.bye(last);
+        }
+    }
+
+    /// What may leave now. The judge hears it as it leaves.
+    pub(crate) fn releases(&mut self, node: usize, judge: &mut Judge) -> Vec<(Reply, Answer)> {
+        let Some(shard) = &mut self.nodes[node].shard else { return vec![] };
+        let released = std::iter::from_fn(|| shard.poll_release()).map(|release| match release {
+            Release::Answer(reply, answer) => (reply, answer),
+            Release::View(reply, version) => {
+                let About::View { count, .. } = reply.about else { panic!("a call is not viewed") };
+                (reply, Answer::Done { value: value_of(count), version: Some(version) })
+            }
         });
-        let ran: Vec<_> = durable.collect();
-        assert!(ran.iter().all(|(id, ..)| !answers.contains_key(id)), "never: a tombstoned id ran");
-        ran
+        let released: Vec<_> = released.collect();
+        released.iter().for_each(|(reply, answer)| judge.told(&reply.about, answer));
+        released
+    }
+
+    pub(crate) fn begin_append(&mut self, node: usize, clock: Time) {
+        let Node { shard, append, .. } = &mut self.nodes[node];
+        let Some(begun) = shard.as_mut().and_then(|shard| shard.poll_append(clock)) else { return };
+        assert!(append.replace(begun).is_none(), "R8: two appends are under way");
+    }
+
+    /// The append under way ends. Gives those who are to ask again (R9).
+    pub(crate) fn end_append(&mut self, node: usize, end: End, judge: &mut Judge) -> Vec<Reply> {
+        let Some(append) = self.nodes[node].append.take() else { return vec![] };
+        match end {
+            End::Heard if self.store.append(&append, judge) => {
+                let shard = self.nodes[node].shard.as_mut().expect("an append is of a shard in memory");
+                shard.handle_appended();
+                return vec![];
+            }
+            End::Heard | End::Failed => {}
+            End::Unheard => {
+                self.store.append(&append, judge);
+            }
+            End::Late => self.store.late.push(append),
+        }
+        judge.meet("a failed append");
+        self.drop_memory(node)
+    }
+
+    pub(crate) fn land(&mut self, pick: usize, judge: &mut Judge) {
+        if let Some(pick) = pick.checked_rem(self.store.late.len()) {
+            let append = self.store.late.remove(pick);
+            if self.store.append(&append, judge) {
+                judge.meet("a late append that lands");
+            }
+        }
+    }
+
+    pub(crate) fn late(&self) -> usize {
+        self.store.late.len()
+    }
+
+    /// R7: the arbiter says what is true while the question is under way, at the latest when it was asked.
+    pub(crate) fn confirm(&mut self, node: usize) {
+        let ours = self.owns(node);
+        let Node { shard, confirmed, .. } = &mut self.nodes[node];
+        if shard.as_mut().is_some_and(Shard::poll_confirm) {
+            assert!(confirmed.replace(ours).is_none(), "two questions are under way");
+        }
+    }
+
+    pub(crate) fn confirmed(&mut self, node: usize, judge: &mut Judge) -> Vec<Reply> {
+        let Node { shard, confirmed, .. } = &mut self.nodes[node];
+        let (Some(shard), Some(ours)) = (shard, confirmed.take()) else { return vec![] };
+        shard.handle_confirmed(ours);
+        if ours {
+            return vec![];
+        }
+        judge.meet("an owner that learns it is none");
+        self.drop_memory(node)
+    }
+
+    /// R9: memory goes whole. What was being appended may still land.
+    pub(crate) fn drop_memory(&mut self, node: usize) -> Vec<Reply> {
+        let Node { shard, counts, append, confirmed, log_time, .. } = &mut self.nodes[node];
+        let Some(shard) = shard.take() else { return vec![] };
+        *log_time = shard.log_time();
+        self.store.late.extend(append.take());
+        (*confirmed, *counts) = (None, BTreeMap::new());
+        shard.fail()
+    }
+
+    /// The process dies: nobody is told.
+    pub(crate) fn crash(&mut self, node: usize) {
+        drop(self.drop_memory(node));
+        self.nodes[node].inbox.clear();
+    }
+
+    /// R8: a new epoch first, then rows and log.
+    pub(crate) fn take_up(&mut self, node: usize, judge: &Judge) -> Vec<Reply> {
+        let waiting = self.drop_memory(node);
+        self.store.epoch.0 += 1;
+        let Store { epoch, next, blobs, cut, rows, .. } = &self.store;
+        let first = blobs.get(*cut).map_or(*next, |(first, _)| *first);
+        let mut shard =
+            Shard::open(SHARD, *epoch, rows.clone(), Time::EPOCH, first).expect("rows are of their tables");
+        self.store.tail().for_each(|blob| shard.replay(&blob).expect("the tail is whole"));
+        assert_eq!(shard.next(), self.store.next, "a shard is taken up to the end of its log");
+        let node = &mut self.nodes[node];
+        (node.shard, node.counts) = (Some(shard), judge.counts.clone());
+        waiting
+    }
+
+    pub(crate) fn sweep(&mut self, node: usize, clock: Time) {
+        if let Some(shard) = &mut self.nodes[node].shard {
+            shard.sweep(clock);
+        }
+    }
+
+    /// The state file belongs to the owner by its epoch; then the log is cut below what it holds.
+    pub(crate) fn write_back(&mut self, node: usize, rows_max: usize) {
+        if !self.owns(node) {
+            return;
+        }
+        let shard = self.nodes[node].shard.as_mut().expect("an owner has a shard");
+        let Store { next, blobs, cut, rows, .. } = &mut self.store;
+        for (key, row) in shard.dirty_rows(rows_max) {
+            match row {
+                Some(row) => {
+                    assert!(row.position < *next || key == TableKey::Time, "the state file is ahead");
+                    rows.insert(key, row);
+                }
+                None => drop(rows.remove(&key)),
+            }
+        }
+        let through = shard.rows_through();
+        let ends = blobs.iter().skip(1).map(|(first, _)| *first).chain([*next]);
+        *cut = (*cut).max(ends.filter(|end| *end <= through).count().min(blobs.len()));
+    }
+}
+
+/// One method, to its end.
+fn run(shard: &mut Shard<Reply>, counts: &mut BTreeMap<Bytes, u64>, permit: Permit<Reply>) {
+    let Arrival { method, key, .. } = permit.arrival();
+    let count = counts.entry(key.clone()).or_default();
+    let (outcome, redo) = match &**method {
+        "inc" => {
+            *count += 1;
+            (RanOutcome::Ok(value_of(*count - 1)), Bytes::from_static(b"+"))
+        }
+        "take" if *count == 0 => (RanOutcome::Err(Bytes::from_static(b"empty")), Bytes::new()),
+        "take" => {
+            *count -= 1;
+            (RanOutcome::Ok(value_of(*count + 1)), Bytes::from_static(b"-"))
+        }
+        "touch" => (RanOutcome::Ok(Bytes::new()), Bytes::new()),
+        "panic" => return shard.give_up(permit, Cause::Panicked("at the disco".into())),
+        _ => return shard.abandon(permit, Cause::Malformed("no method takes this".into())),
+    };
+    shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None });
+}
+
+fn arrival(call: CallRequest) -> Arrival {
+    let method = METHODS[call.method as usize];
+    let fingerprint = Fingerprint::of(ENTITY, &call.key, method, &call.args);
+    Arrival {
+        id: call.id,
+        entity: ENTITY.into(),
+        key: call.key,
+        method: method.into(),
+        fingerprint,
+        order: call.order,
+        keyed: call.keyed,
+        commutes: commutes(method),
+    }
+}
+
+fn about_call(arrival: &Arrival) -> About {
+    let Arrival { id, fingerprint, key, keyed, commutes, .. } = arrival.clone();
+    About::Call { id, fingerprint, key, keyed, commutes }
+}
+
+fn about_ticket(ticket: &Ticket) -> About {
+    About::Call {
+        id: ticket.id,
+        fingerprint: ticket.fingerprint,
+        key: ticket.key.clone().expect("of an entity"),
+        keyed: ticket.keyed.clone(),
+        commutes: commutes(&ticket.method),
     }
 }

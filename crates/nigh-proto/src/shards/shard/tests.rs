@@ -271,6 +271,10 @@ fn settling() {
     check("settle:a1x@-25h sync",                 "?a1:forgotten");
     check("settle:a1x@6m",                        "?a1:ahead");
     check("a1x settle:a1x#9 sync",                "a1:done-0 ?a1:misuse");
+    check("a1x* settle:a1x sync",                 "a1:panicked ?a1:panicked");
+    check("a1x? settle:a1x sync",                 "a1:malformed ?a1:fenced");    // Its ticket is not at fault.
+    check("a1x=o sync b1x=o#9 settle:b1x=o#9 sync", "a1:done-0 b1:misuse ?b1:fenced"); // Nor here.
+    check("a1x=o sync settle:b1x=o#9 b1x=o#9 sync", "a1:done-0 ?b1:fenced b1:fenced");
     check("a1x+ settle:a1x+ sync",                "a1:done-0 ?a1:norecord");
     check("settle:a1x+",                          "?a1:norecord");
 }

@@ -352,9 +352,12 @@ impl World {
     }
 }
 
-/// The same but for the version, which an owner that took the shard up later says in its own epoch.
+/// The same but for the version, which an owner that took the shard up later says in its own epoch, and for the
+/// cause, which settlers are not told.
 fn same_answer(a: &Answer, b: &Answer) -> bool {
     match (a, b) {
+        (Answer::NotDone(Cause::Fenced), Answer::NotDone(_)) => true,
+        (Answer::NotDone(_), Answer::NotDone(Cause::Fenced)) => true,
         (Answer::Done { value: a, .. }, Answer::Done { value: b, .. }) => a == b,
         _ => a == b,
     }
