@@ -45,6 +45,10 @@ impl Progress {
     }
 }
 
+/// Answers that the committer hands out itself: waking more takes longer than the lone caller's change of threads
+/// that it spares, about 2 µs each.
+const HANDED_OUT_HERE_MAX: usize = 8;
+
 /// Appends until told to stop; then what is left, and gives the log back.
 pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) -> Box<dyn Log> {
     loop {
@@ -101,7 +105,11 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
         }
         deliveries
     };
-    owner.hand_out(deliveries);
+    if deliveries.len() > HANDED_OUT_HERE_MAX {
+        owner.hand_out_elsewhere(deliveries);
+    } else {
+        owner.hand_out(deliveries);
+    }
     true
 }
 

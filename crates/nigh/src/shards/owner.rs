@@ -269,6 +269,12 @@ impl Owner {
         inbox.work.is_empty() && !inbox.running
     }
 
+    /// As [`Owner::hand_out`], for a thread that has the next group to sync.
+    pub(crate) fn hand_out_elsewhere(self: &Arc<Self>, deliveries: Vec<Delivery>) {
+        let owner = self.clone();
+        self.runtime.spawn(async move { owner.hand_out(deliveries) });
+    }
+
     /// Lets answers go. No lock is held.
     pub(crate) fn hand_out(self: &Arc<Self>, deliveries: Vec<Delivery>) {
         if deliveries.is_empty() {
