@@ -81,7 +81,8 @@ pub(crate) enum Step {
     Write(u8, u8),
     Arrive(u8, u16),
     Hear(u8, u16),
-    /// What a broken connection left behind is lost.
+    /// What a broken connection left behind comes at last, all of it, or is lost.
+    Stray(u8),
     Lose(u8),
     /// A node begins so many of the copies that it took in.
     Run(u8, u8),
@@ -96,7 +97,7 @@ pub(crate) enum Step {
     EndAppend(u8, End),
     /// An append that was given up reaches the store.
     Land(u8),
-    /// A node asks whether the epoch is still its own, and hears the answer (R7).
+    /// A node asks whether the epoch is still its own, and hears the answer (R7); it asks first if it has not.
     Confirm(u8),
     Confirmed(u8),
     /// A node takes the shard up (R8); the other one is not told.
@@ -177,6 +178,7 @@ fn mishaps(skew: i16) -> impl Strategy<Value = Step> {
         3 => (0..CLIENTS, 0..NODES).prop_map(|(of, node)| Step::Connect(of, node)),
         8 => (0..CLIENTS).prop_map(Step::Mend),
         3 => (0..CLIENTS).prop_map(Step::Cut),
+        5 => (0..4u8).prop_map(Step::Stray),
         1 => (0..8u8).prop_map(Step::Lose),
         2 => no.prop_map(Step::Refuse),
         4 => (0..NODES, end).prop_map(|(node, end)| Step::EndAppend(node, end)),
