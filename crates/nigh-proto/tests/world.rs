@@ -445,14 +445,14 @@ fn hold(scripts: impl Strategy<Value = Script>, property: impl Fn(&Script)) {
 /// everybody agrees, and in the end nothing is remembered.
 #[test]
 fn everything_settles_truthfully() {
-    hold(script::any_script(300), |script| drop(settles(script)));
+    hold(script::any_script(200), |script| drop(settles(script)));
 }
 
 /// R2, R9, R10, R11: while no deadline passes, no call dies because a link was cut, the shard changed hands, an
 /// append failed, or its neighbour was refused: all end as done or with the method's own error.
 #[test]
 fn no_healthy_call_is_refused() {
-    hold(script::healthy_script(300), |script| {
+    hold(script::healthy_script(250), |script| {
         let mut world = World::new(Duration::from_secs(600));
         world.play(&script.0);
         world.run_until_quiet();
@@ -471,7 +471,7 @@ fn scripts_meet_what_is_rare() {
     let mut runner = TestRunner::deterministic();
     // As many scripts as the property has by default; a quarter of them will do.
     for _ in 0..256 {
-        let script = script::any_script(300).new_tree(&mut runner).expect("it is made").current();
+        let script = script::any_script(200).new_tree(&mut runner).expect("it is made").current();
         let met = settles(&script).judge.met;
         missing.retain(|what| !met.contains(what));
         if missing.is_empty() {
