@@ -19,6 +19,9 @@ const TEXT: &str = "0123456789abcdef0123456789abcdef";
 /// Role of the process that serves (c).
 pub const LINK: &str = "link";
 
+/// How long a store is written to before it is measured: three sweeps of a second each.
+const WARM_UP: Duration = Duration::from_millis(3200);
+
 #[derive(Default, State)]
 struct Counter {
     n: u64,
@@ -92,8 +95,9 @@ pub fn durable_call(folder: &Path, callers: usize, span: Duration) -> Ran {
     let _ = std::fs::remove_dir_all(&dir);
     runtime()?.block_on(async {
         let node = start(Config::dir(&dir)).await?;
-        // The files grow to their size before the clock starts, as the raw file did.
-        ask(&node.handle(), callers, span / 4, add).await?;
+        // The files grow to their size before the clock starts, as the raw file did: blocks are reused once the
+        // log was cut a few times, each second.
+        ask(&node.handle(), callers, WARM_UP, add).await?;
         let before = node.commits();
         let (count, took) = ask(&node.handle(), callers, span, add).await?;
         let after = node.commits();

@@ -39,14 +39,33 @@ pub struct Fingerprint(pub u64);
 impl Fingerprint {
     /// Of a call as it was sent. Each part is prefixed by its length, so that none can pose as another.
     pub fn of(entity: &str, key: &[u8], method: &str, args: &[u8]) -> Self {
+        let hash = hash_parts(&[entity.as_bytes(), key, method.as_bytes(), args]);
+        Fingerprint(u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes")))
+    }
+}
+
+/// Parts that are together at most this long, in bytes, are hashed in one go: a third of the time of several.
+const HASHED_AT_ONCE_MAX: usize = 512;
+
+/// BLAKE3 of several parts, each prefixed by its length in eight bytes.
+pub(crate) fn hash_parts(parts: &[&[u8]]) -> blake3::Hash {
+    let size: usize = parts.iter().map(|part| 8 + part.len()).sum();
+    if size > HASHED_AT_ONCE_MAX {
         let mut hasher = blake3::Hasher::new();
-        for part in [entity.as_bytes(), key, method.as_bytes(), args] {
+        for part in parts {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);
         }
-        let first = hasher.finalize().as_bytes()[..8].try_into().expect("a hash has 32 bytes");
-        Fingerprint(u64::from_le_bytes(first))
+        return hasher.finalize();
     }
+    let mut whole = [0; HASHED_AT_ONCE_MAX];
+    let mut at = 0;
+    for part in parts {
+        whole[at..at + 8].copy_from_slice(&(part.len() as u64).to_le_bytes());
+        whole[at + 8..at + 8 + part.len()].copy_from_slice(part);
+        at += 8 + part.len();
+    }
+    blake3::hash(&whole[..at])
 }
 
 /// An idempotency key and whose it is: a keyed call is remembered under (principal, entity, key, method, this).

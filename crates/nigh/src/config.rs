@@ -48,7 +48,9 @@ pub struct Config {
     pub method_time_max: Duration,
     /// A method that takes longer is given up as `Stuck`, and the process ends. Default 60 s.
     pub stuck_max: Duration,
-    /// How often what changed is written back and the log is cut. Default 1 s.
+    /// How often what changed is written back and the log is cut, unless the log grows past 64 MiB before. An
+    /// entity that changes all the time is written once in that time; a shorter log reuses its blocks sooner,
+    /// and syncing those costs half. Default 1 s.
     pub write_back_every: Duration,
 }
 

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use nigh_wire::{CallId, CallerId, Cause, NotSettledCause, Ticket, Time};
+use nigh_wire::{CallId, CallerId, Cause, Fingerprint, NotSettledCause, Ticket, Time};
 
 use self::ledger::Ledger;
 pub use self::limits::{CALL_SIZE_MAX, CALLS_OPEN_MAX, CallerConfig, Overloaded};
@@ -218,6 +218,15 @@ impl<W> Caller<W> {
             let request = call.what.request(id, order, call.due.saturating_since(now));
             self.assert_invariants();
             return Some((slot, request));
+        }
+    }
+
+    /// Where a copy under way goes, and its fingerprint: an owner in this process need not hash them again.
+    pub fn placed(&self, to: PeerId, slot: Slot) -> Option<(ShardId, Fingerprint)> {
+        let number = self.schedule.peers.get(&to)?.slots.get(slot.0)?;
+        match &self.schedule.open.get(number)?.what {
+            What::Call(call) => Some((call.shard, call.fingerprint)),
+            _ => None,
         }
     }
 

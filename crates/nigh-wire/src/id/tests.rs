@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::{HASHED_AT_ONCE_MAX, hash_parts};
 use crate::{CallId, CallerId, Fingerprint, Time, decode, encode};
 
 fn id(caller: u128, number: u64, birth: u64) -> CallId {
@@ -78,4 +79,21 @@ proptest! {
             prop_assert_eq!(id.to_string(), text);
         }
     }
+}
+
+/// R3: short and long calls are hashed in two ways, to the same end.
+#[test]
+fn parts_hash_alike_at_once_and_in_turn() {
+    for size in [0, 1, 7, HASHED_AT_ONCE_MAX - 33, HASHED_AT_ONCE_MAX - 32, HASHED_AT_ONCE_MAX - 31, 5000] {
+        let args = vec![7; size];
+        let parts: [&[u8]; 4] = [b"e", b"", b"", &args];
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        assert_eq!(hash_parts(&parts), hasher.finalize(), "{size}");
+    }
+    let (a, b) = (Fingerprint::of("ab", b"c", "d", b""), Fingerprint::of("a", b"bc", "d", b""));
+    assert_ne!(a, b, "no part can pose as another");
 }

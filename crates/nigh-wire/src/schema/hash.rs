@@ -21,12 +21,8 @@ pub struct WireHash(pub [u8; 16]);
 impl WireHash {
     /// Of several parts, each prefixed by its length.
     pub fn of(parts: &[&[u8]]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        WireHash(hasher.finalize().as_bytes()[..16].try_into().expect("a hash has 32 bytes"))
+        let hash = crate::id::hash_parts(parts);
+        WireHash(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
     }
 }
 

@@ -14,7 +14,8 @@ use nigh_proto::Instant;
 pub(crate) use nigh_proto::calls::caller::Slot;
 use nigh_proto::calls::caller::{Caller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What};
 use nigh_proto::calls::request::{Answer, Refusal, Request};
-use nigh_wire::{CallId, CallerId, Ticket, Time};
+use nigh_proto::shards::ShardId;
+use nigh_wire::{CallId, CallerId, Fingerprint, Ticket, Time};
 use tokio::sync::{Notify, oneshot};
 
 use crate::clock::{Clock, entropy};
@@ -132,7 +133,9 @@ impl Calls {
         let now = self.clock.now();
         while let Some((slot, request)) = machine.poll_transmit(now, PeerId::LOCAL) {
             let reply = ReplyTo::Local(slot);
-            let (what, within) = asked(request).expect("services of this process are called directly");
+            let placed = machine.placed(PeerId::LOCAL, slot);
+            let (what, within) =
+                asked(request, placed).expect("services of this process are called directly");
             work.push(Work { what, due: now.saturating_add(within), reply });
         }
         // Nobody waits any more: what was not begun runs all the same, and its record goes with its number.
@@ -236,11 +239,11 @@ impl Calls {
 }
 
 /// What this process's owner is asked; `None` for a service call, and the time left.
-pub(crate) fn asked(request: Request) -> Option<(Asked, Duration)> {
+pub(crate) fn asked(request: Request, placed: Option<(ShardId, Fingerprint)>) -> Option<(Asked, Duration)> {
     Some(match request {
         Request::Call(call) => {
             let within = call.within;
-            (Asked::Call(call), within)
+            (Asked::Call(call, placed), within)
         }
         Request::View { method, key, args, within } => {
             (Asked::View { method, key, args: nigh_wire::Value::Bytes(args) }, within)

@@ -65,7 +65,7 @@ impl Server {
             self.outbox.push(slot, Ok(nobody("an entity: its role is another")));
             return Ok(None);
         }
-        let (what, _) = asked(request).expect("services are served above");
+        let (what, _) = asked(request, None).expect("services are served above");
         let reply = ReplyTo::Link(self.outbox.clone(), slot);
         work.push(Work { what, due: now.saturating_add(left), reply });
         Ok(None)

@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     /// Groups and records appended since the start.
     pub(crate) groups: AtomicU64,
     pub(crate) records: AtomicU64,
+    /// Bytes of the log that were not cut.
+    log_size: AtomicU64,
     /// The log may be cut below this group.
     cut: Mutex<Option<GroupId>>,
 }
@@ -32,6 +34,10 @@ impl Progress {
     /// The last group known to be durable.
     pub(crate) fn group(&self) -> GroupId {
         GroupId(self.group.load(Ordering::Acquire))
+    }
+    /// Bytes of the log that were not cut.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.log_size.load(Ordering::Relaxed)
     }
     /// Everything below `group` is in the state file.
     pub(crate) fn cut_below(&self, group: GroupId) {
@@ -50,7 +56,11 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
             signal.append = false;
             signal.stop
         };
-        while append(owner, log.as_mut(), progress) {}
+        while append(owner, log.as_mut(), progress) {
+            // Whoever was just answered asks again: on a busy machine one turn of the scheduler fills the next
+            // group, and on an idle one this returns at once.
+            std::thread::yield_now();
+        }
         if stop {
             return log;
         }
@@ -79,6 +89,7 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
         progress.group.store(group.0, Ordering::Release);
     }
     progress.groups.fetch_add(1, Ordering::Relaxed);
+    progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
     let records: u64 = group.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
     let deliveries = {

@@ -48,7 +48,8 @@ pub(crate) struct Work {
 
 /// What is asked.
 pub(crate) enum Asked {
-    Call(CallRequest),
+    /// With its shard and fingerprint, if whoever asks in this process knows them.
+    Call(CallRequest, Option<(ShardId, Fingerprint)>),
     /// The reply token is made when the view was read.
     View {
         method: u32,
@@ -72,6 +73,8 @@ pub(crate) struct Owner {
     shards: u32,
     inbox: Mutex<Inbox>,
     core: Mutex<Core>,
+    /// Some shard has something to append.
+    appendable_any: Arc<AtomicBool>,
     /// Signals the committer that a shard has records to append, or that it must stop.
     wake: Condvar,
     signal: Mutex<Signal>,
@@ -104,6 +107,8 @@ pub(crate) struct Core {
     appendable: Vec<ShardId>,
     /// By shard: it is among the appendable.
     marked: Vec<bool>,
+    /// Some shard is: read without this lock, which the committer may hold.
+    any: Arc<AtomicBool>,
     pub(crate) running: Option<Running>,
     /// A method was given up as stuck: what it still does is not to be believed, and the process ends.
     pub(crate) ending: bool,
@@ -132,14 +137,17 @@ impl Owner {
     ) -> Arc<Self> {
         let count = shards.len() as u32;
         let marked = vec![false; shards.len()];
+        let any = Arc::new(AtomicBool::new(false));
+        let appendable_any = any.clone();
         let (running, ending, seed) = (None, false, entropy() as u64 | 1);
-        let core = Core { shards, memory, appendable: vec![], marked, running, ending, seed };
+        let core = Core { shards, memory, appendable: vec![], marked, any, running, ending, seed };
         Arc::new(Owner {
             clock,
             routes,
             shards: count,
             inbox: Mutex::default(),
             core: Mutex::new(core),
+            appendable_any,
             wake: Condvar::new(),
             signal: Mutex::default(),
             calls,
@@ -230,7 +238,7 @@ impl Owner {
 
     /// Wakes the committer if a shard has something to append.
     pub(crate) fn kick(&self) {
-        if self.core().appendable.is_empty() {
+        if !self.appendable_any.load(Ordering::Acquire) {
             return;
         }
         let mut signal = self.signal();
@@ -279,7 +287,7 @@ impl Owner {
             return vec![Delivery { to: reply, what: What::Refusal(Refusal::Expired) }];
         }
         match what {
-            Asked::Call(request) => self.call(request, reply),
+            Asked::Call(request, placed) => self.call(request, placed, reply),
             Asked::View { method, key, args } => self.view(method, key, args, reply),
             Asked::Settle(ticket) => self.settle(&ticket, reply),
             Asked::List { entity, after, limit } => self.list(&entity, after.as_ref(), limit as usize, reply),
@@ -294,11 +302,19 @@ impl Owner {
         }
     }
 
-    fn call(&self, request: CallRequest, reply: ReplyTo) -> Vec<Delivery> {
+    fn call(
+        &self,
+        request: CallRequest,
+        placed: Option<(ShardId, Fingerprint)>,
+        reply: ReplyTo,
+    ) -> Vec<Delivery> {
         let Some(method) = self.routes.entity_method(request.method) else {
             return vec![unknown(reply, request.method)];
         };
-        let fingerprint = Fingerprint::of(&method.entity, &request.key, &method.name, &request.args);
+        let (shard, fingerprint) = placed.unwrap_or_else(|| {
+            let fingerprint = Fingerprint::of(&method.entity, &request.key, &method.name, &request.args);
+            (shard_of(&method.entity, &request.key, self.shards), fingerprint)
+        });
         let arrival = Arrival {
             id: request.id,
             entity: method.entity.clone(),
@@ -309,7 +325,6 @@ impl Owner {
             keyed: request.keyed,
             commutes: method.class == Class::Commutes,
         };
-        let shard = shard_of(&method.entity, &request.key, self.shards);
         let mut core = self.core();
         let permit = match core.shards[shard.0 as usize].admit(self.clock.wall(), arrival, reply) {
             Admission::Run(permit) => permit,
@@ -467,6 +482,7 @@ impl Core {
             && !std::mem::replace(&mut self.marked[at], true)
         {
             self.appendable.push(shard);
+            self.any.store(true, Ordering::Release);
         }
     }
 
@@ -475,6 +491,7 @@ impl Core {
         for shard in &self.appendable {
             self.marked[shard.0 as usize] = false;
         }
+        self.any.store(false, Ordering::Release);
         std::mem::take(&mut self.appendable)
     }
 

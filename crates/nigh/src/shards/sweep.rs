@@ -21,7 +21,12 @@ pub(crate) const TABLE_ROW: u8 = b't';
 /// How long to wait for a change that is not durable yet before looking again.
 const DURABLE_WAIT: Duration = Duration::from_millis(2);
 
-/// Sweeps every `every` until `stop` is dropped, and once more then.
+/// A longer log is swept before its time, in bytes: what a start replays in a tenth of a second or so.
+const LOG_SIZE_SOFT: u64 = 64 << 20;
+/// How often the log's length is looked at, in parts of the time between sweeps.
+const LOOKS: u32 = 8;
+
+/// Sweeps every `every`, or when the log has grown long, until `stop` is dropped, and once more then.
 pub(crate) fn run(
     owner: &Arc<Owner>,
     rows: &dyn Rows,
@@ -32,7 +37,13 @@ pub(crate) fn run(
     // What was replayed at the start is swept first.
     let mut swept = GroupId(0);
     loop {
-        let last = stop.recv_timeout(every) != Err(RecvTimeoutError::Timeout);
+        let mut last = false;
+        for _ in 0..LOOKS {
+            last = stop.recv_timeout(every / LOOKS) != Err(RecvTimeoutError::Timeout);
+            if last || progress.log_size() > LOG_SIZE_SOFT {
+                break;
+            }
+        }
         if progress.group() > swept || last {
             let done = sweep(owner, rows, progress);
             swept = done.unwrap_or_else(|error| end_process(&error.to_string(), EXIT_STORE));
