@@ -24,7 +24,6 @@ mod rows;
 mod script;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Once;
 use std::time::Duration;
@@ -88,6 +87,7 @@ impl World {
             Step::Arrive(pick, most) => {
                 self.arrive(self.net.pick_conn(usize::from(pick)), usize::from(most));
             }
+            Step::Stray(pick) => self.stray(usize::from(pick)),
             Step::Hear(of, most) => self.net.hear(usize::from(of), usize::from(most)),
             Step::Lose(conn) => self.net.lose_left_behind(usize::from(conn)),
             Step::Reach(of) => self.reach(usize::from(of)),
@@ -188,6 +188,22 @@ impl World {
         }
     }
 
+    /// What a broken connection left behind comes at last, and is run.
+    fn stray(&mut self, pick: usize) {
+        let current = self.net.current();
+        let broken: Vec<usize> = (0..self.net.conns()).filter(|conn| !current.contains(conn)).collect();
+        if let Some(conn) = newest(&broken, pick) {
+            self.arrive(*conn, usize::MAX);
+            self.run_all();
+        }
+    }
+
+    fn run_all(&mut self) {
+        for node in 0..usize::from(NODES) {
+            while self.run_one(node) {}
+        }
+    }
+
     /// One thing that a node took in is begun. False if there is nothing.
     fn run_one(&mut self, node: usize) -> bool {
         let (conn, slot, request) = match self.owners.next_work(node) {
@@ -239,6 +255,7 @@ impl World {
     }
 
     fn confirmed(&mut self, node: usize) {
+        self.owners.confirm(node);
         let waiting = self.owners.confirmed(node, &mut self.judge);
         self.ask_again(waiting);
     }
@@ -259,7 +276,6 @@ impl World {
             self.end_append(node, End::Heard);
         }
         for _ in 0..2 {
-            self.owners.confirm(node);
             self.confirmed(node);
         }
         self.release(node);
@@ -268,9 +284,7 @@ impl World {
     fn reach(&mut self, of: usize) {
         self.net.write(of, usize::MAX, &mut self.judge);
         self.net.current().into_iter().for_each(|conn| self.arrive(conn, usize::MAX));
-        for node in 0..usize::from(NODES) {
-            while self.run_one(node) {}
-        }
+        self.run_all();
     }
 
     fn flow(&mut self, of: usize) {
@@ -431,14 +445,14 @@ fn hold(scripts: impl Strategy<Value = Script>, property: impl Fn(&Script)) {
 /// everybody agrees, and in the end nothing is remembered.
 #[test]
 fn everything_settles_truthfully() {
-    hold(script::any_script(300), |script| drop(settles(script)));
+    hold(script::any_script(200), |script| drop(settles(script)));
 }
 
 /// R2, R9, R10, R11: while no deadline passes, no call dies because a link was cut, the shard changed hands, an
 /// append failed, or its neighbour was refused: all end as done or with the method's own error.
 #[test]
 fn no_healthy_call_is_refused() {
-    hold(script::healthy_script(300), |script| {
+    hold(script::healthy_script(250), |script| {
         let mut world = World::new(Duration::from_secs(600));
         world.play(&script.0);
         world.run_until_quiet();
@@ -453,16 +467,18 @@ fn no_healthy_call_is_refused() {
 /// The scripts of the properties meet what they are there for: else they would prove nothing.
 #[test]
 fn scripts_meet_what_is_rare() {
-    let mut met = BTreeMap::<&str, u64>::new();
+    let mut missing = Vec::from(RARE);
     let mut runner = TestRunner::deterministic();
-    for _ in 0..100 {
-        let script = script::any_script(300).new_tree(&mut runner).expect("it is made").current();
-        for (what, count) in settles(&script).judge.met {
-            *met.entry(what).or_default() += count;
+    // As many scripts as the property has by default; a quarter of them will do.
+    for _ in 0..256 {
+        let script = script::any_script(200).new_tree(&mut runner).expect("it is made").current();
+        let met = settles(&script).judge.met;
+        missing.retain(|what| !met.contains(what));
+        if missing.is_empty() {
+            return;
         }
     }
-    let missing: Vec<&&str> = RARE.iter().filter(|what| !met.contains_key(**what)).collect();
-    assert!(missing.is_empty(), "{missing:?} never happened, of what did: {met:#?}");
+    panic!("{missing:?} never happened");
 }
 
 /// As the judge and the clients call it.

@@ -70,8 +70,8 @@ pub(crate) struct Judge {
     home: BTreeMap<CallId, Home>,
     /// No owner's clock has been later.
     pub(crate) clock_max: Time,
-    /// How often rare things happened.
-    pub(crate) met: BTreeMap<&'static str, u64>,
+    /// What happened that is rare.
+    pub(crate) met: BTreeSet<&'static str>,
 }
 
 fn count_of(history: Option<&Vec<(u64, u64)>>, next: u64) -> (usize, u64) {
@@ -86,13 +86,15 @@ fn too_old(birth: Time, now: Time) -> bool {
 
 impl Judge {
     pub(crate) fn meet(&mut self, what: &'static str) {
-        *self.met.entry(what).or_default() += 1;
+        self.met.insert(what);
     }
 
     /// A client opened a call of its own, or sent on somebody else's (whose caller is not here).
     pub(crate) fn started(&mut self, id: CallId, fingerprint: Fingerprint, own: bool) {
         self.started.entry(id).or_default().insert(fingerprint);
         if own {
+            let later = self.last_id(id).filter(|last| last.number < id.number && last.birth > id.birth);
+            assert_eq!(later, None, "R16: {id} was born before it");
             let before = self.home.insert(id, Home::Open);
             assert!(before.is_none_or(|home| home == Home::Open), "R1: {id} was given twice");
         }

@@ -168,3 +168,27 @@ fn processes_start_again() {
     check(&[Reserve(0, 0), Ask(0, Inc, 0), Flow(0), Release(0), Flow(0)], "done-0");
     check(&[Ask(0, Inc, 0), Reach(0), Renew(0), Ask(0, Inc, 0), Flow(0)], "done-0 done-1");
 }
+
+/// R14, R16: an older floor takes nothing back, a mark outlives its record, and what is swept was too old by a
+/// time that is in the log.
+#[test]
+#[rustfmt::skip]
+fn what_is_freed_stays_refused() {
+    // 2 is freed by 4; the first copy of 3 knows only 1, and comes before the first copy of 2.
+    check(&[
+        Ask(0, Inc, 1), Flow(0), Ask(0, Inc, 0), Write(0, 1), Cut(0), Mend(0),
+        Ask(0, Inc, 1), Write(0, 9), Cut(0), Mend(0),
+        Write(0, 1), Arrive(0, 999), Run(0, 9), EndAppend(0, Heard), Hear(0, 999), Cut(0), Pass(700), Mend(0),
+        Ask(0, Inc, 0), Flow(0), Stray(1), Stray(2), Flow(1),
+    ], "done-0 done-0 in-doubt done-1");
+    // 2 is freed by 3, and 1, which it overtook, arrives.
+    check(&[
+        Ask(0, Inc, 0), Write(0, 1), Cut(0), Pass(700), Mend(0), Ask(0, Inc, 0), Flow(0),
+        Ask(0, Inc, 1), Flow(0), Stray(0), Flow(0),
+    ], "in-doubt done-0 done-0");
+    // A day later by one clock, not by the next one.
+    check(&[
+        Ask(0, Foreign(0, false), 0), Flow(0), WriteBack(0, 9), NodeSkew(0, 40), Leap(24), Sweep(0), WriteBack(0, 9),
+        Crash(0), TakeUp(1), NodeSkew(1, -40), Mend(1), Ask(1, Foreign(0, false), 0), Flow(1),
+    ], "done-0 done-0");
+}
