@@ -15,6 +15,8 @@ mod calls;
 mod clock;
 mod config;
 mod door;
+#[doc(hidden)]
+pub mod engine;
 mod entity;
 mod error;
 mod exit;

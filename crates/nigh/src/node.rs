@@ -9,28 +9,23 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nigh_proto::calls::caller::PeerFacts;
 use nigh_proto::placement::{Place, Role, SHARDS_DEFAULT};
 use nigh_wire::Catalogue;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::calls::Calls;
-use crate::clock::{Clock, entropy};
+use crate::clock::Clock;
 use crate::config::{Config, Data};
 use crate::door::Door;
+use crate::engine::{Blueprint, Engine, Options, Stored};
 use crate::error::{Error, Result};
 use crate::handle::Nigh;
-use crate::link::connection::{Local, accept, dial};
-use crate::performer::Performer;
+use crate::link::connection::{accept, dial};
 use crate::place;
-use crate::recover::recover;
-use crate::routes::Routes;
 use crate::shards::commit::{self, Progress};
-use crate::shards::host::Host;
 use crate::shards::owner::Owner;
 use crate::shards::{sweep, watch as watchdog};
 use crate::store;
@@ -82,42 +77,30 @@ impl Node {
             ));
         }
         app.check()?;
-        let catalogue = Arc::new(app.catalogue()?);
+        let catalogue = app.catalogue()?;
         let door_names = app.door_names();
         let place = read_place(&app, &config, &catalogue, &door_names)?;
         let role = place.role(config.role.as_deref(), &catalogue, &door_names).map_err(Error::usage)?;
         check_peer(&role, &catalogue, &config)?;
-        let App { name, hosts, services, doors, .. } = app;
-        let hosts: Arc<[Box<dyn Host>]> = hosts.into();
-        let routes = Arc::new(Routes::new(&catalogue, hosts.clone(), services, &role));
+        let mut app = app;
+        let doors = std::mem::take(&mut app.doors);
         let clock = Clock::start();
-        let calls = Calls::new(clock);
-        let threads = match role.entities.is_empty() {
-            true => None,
-            false => Some(open_store(&config, clock, &routes, &calls, &hosts)?),
-        };
-        let owner = threads.as_ref().map(|t| t.owner.clone());
-        let nigh = Nigh::new(Arc::new(Performer {
-            catalogue: catalogue.clone(),
-            routes: routes.clone(),
-            calls: calls.clone(),
-            owner: owner.clone(),
+        let blueprint = Blueprint::of(app, catalogue, place);
+        let options = Options {
+            role: config.role.clone(),
             shards: SHARDS_DEFAULT,
             has_peer: config.peer.is_some(),
-        }));
+            confirm: None,
+        };
+        let (engine, log) = Engine::start(&blueprint, &role, options, clock, |o| open_store(&config, o))?;
+        let Engine { nigh, calls, local, store, .. } = engine;
+        let threads = match (store, log) {
+            (Some(store), Some(log)) => Some(start_threads(&config, store, log)?),
+            _ => None,
+        };
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(calls.clone().keep_time());
-        let role_name = config.role.clone().unwrap_or_else(|| "all".into());
-        let local = Arc::new(Local {
-            clock,
-            name,
-            role: role_name,
-            digest: catalogue.digest(),
-            calls: calls.clone(),
-            routes,
-            owner,
-        });
         let (mut dials, (stop_links, links_stop)) = (JoinSet::new(), watch::channel(false));
         let mut link = None;
         if let Some(address) = config.link {
@@ -319,37 +302,18 @@ fn check_peer(role: &Role, catalogue: &Catalogue, config: &Config) -> Result {
     }
 }
 
-fn open_store(
-    config: &Config,
-    clock: Clock,
-    routes: &Arc<Routes>,
-    calls: &Arc<Calls>,
-    hosts: &Arc<[Box<dyn Host>]>,
-) -> Result<Threads> {
-    let shapes: Vec<_> = hosts.iter().map(|h| store::Shape::of(h.name(), &h.state_schema())).collect();
-    let options = store::Open { shards: SHARDS_DEFAULT, shapes: &shapes, incarnation: entropy() };
-    let opened = match &config.data {
-        Data::Dir(dir) => store::open_dir(dir, options)?,
+fn open_store(config: &Config, options: store::Open<'_>) -> Result<store::Opened> {
+    match &config.data {
+        Data::Dir(dir) => Ok(store::open_dir(dir, options)?),
         Data::Memory => {
             tracing::warn!("--memory: nothing is kept when this process ends");
-            store::memory(SHARDS_DEFAULT)
+            Ok(store::memory(options.shards))
         }
-    };
-    let store::Opened { mut log, rows, .. } = opened;
-    let recovered = recover(log.as_mut(), rows.clone(), hosts, SHARDS_DEFAULT)?;
-    let owner = Owner::new(
-        clock,
-        routes.clone(),
-        calls.clone(),
-        recovered.shards,
-        recovered.memory,
-        Handle::current(),
-    );
-    calls.set_owner(&owner);
-    // R17: births of this process are corrected by the log time of its own shards.
-    let log_time = owner.log_time_max();
-    calls.handle_local_time(PeerFacts { clock: clock.wall().max(log_time), log_time });
-    let progress = Arc::new(Progress::starting_at(log.next_group()));
+    }
+}
+
+fn start_threads(config: &Config, store: Stored, log: Box<dyn store::Log>) -> Result<Threads> {
+    let Stored { owner, progress, rows } = store;
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::io(name.to_owned(), e))
     };

@@ -21,6 +21,7 @@ use nigh_wire::{
 use tokio::sync::oneshot;
 
 use crate::calls::{Calls, PEER};
+use crate::clock::Clock;
 use crate::entity::Reply;
 use crate::perform::{Ask, Identity, Outcome, Perform, What};
 use crate::routes::{EntityMethod, Route, Routes, ServiceMethod};
@@ -148,7 +149,8 @@ impl Performer {
                 settles_until: id.birth.saturating_add(RETENTION),
             })
         });
-        serve(service.clone().dispatch(m.number, Asked { id }, args), ticket, within)
+        let served = service.clone().dispatch(m.number, Asked { id }, args);
+        serve(self.calls.clock.clone(), served, ticket, within)
     }
 
     fn settle(&self, ticket: Ticket, within: Duration) -> BoxFuture<'static, Outcome> {
@@ -287,27 +289,33 @@ fn here(owner: &Arc<Owner>, what: Of, within: Duration) -> BoxFuture<'static, Ou
     let due = owner.clock.now().saturating_add(within);
     let (waiter, heard) = oneshot::channel::<Heard>();
     owner.submit([Work { what, due, reply: ReplyTo::Here(waiter) }]);
-    let due = owner.clock.steady(due);
+    let clock = owner.clock.clone();
     Box::pin(async move {
-        match tokio::time::timeout_at(due, heard).await {
-            Ok(Ok(Ok(outcome))) => outcome,
-            Ok(Ok(Err(Refusal::Overloaded { retry_after }))) => Outcome::Overloaded { retry_after },
-            Ok(Ok(Err(Refusal::NotOwner | Refusal::AskAgain)) | Err(_)) => Outcome::NotDone(Cause::Stopped),
-            Ok(Ok(Err(_))) | Err(_) => Outcome::NotDone(Cause::Deadline),
+        match clock.timeout_at(due, heard).await {
+            Some(Ok(Ok(outcome))) => outcome,
+            Some(Ok(Err(Refusal::Overloaded { retry_after }))) => Outcome::Overloaded { retry_after },
+            Some(Ok(Err(Refusal::NotOwner | Refusal::AskAgain)) | Err(_)) => Outcome::NotDone(Cause::Stopped),
+            Some(Ok(Err(_))) | None => Outcome::NotDone(Cause::Deadline),
         }
     })
 }
 
 /// Runs a service of this process until its deadline.
-fn serve(served: Served, ticket: Option<Ticket>, within: Duration) -> BoxFuture<'static, Outcome> {
+fn serve(
+    clock: Clock,
+    served: Served,
+    ticket: Option<Ticket>,
+    within: Duration,
+) -> BoxFuture<'static, Outcome> {
+    let due = clock.now().saturating_add(within);
     let doubt = move || ticket.map_or(Outcome::NotDone(Cause::Deadline), Outcome::InDoubt);
     Box::pin(async move {
-        match tokio::time::timeout(within, Unwinding(served)).await {
-            Ok(Ok(Ok(Reply::Ok(value)))) => Outcome::Done { value, version: None },
-            Ok(Ok(Ok(Reply::Err(error)))) => Outcome::Failed(error),
-            Ok(Ok(Err(cause))) => Outcome::NotDone(cause),
+        match clock.timeout_at(due, Unwinding(served)).await {
+            Some(Ok(Ok(Reply::Ok(value)))) => Outcome::Done { value, version: None },
+            Some(Ok(Ok(Reply::Err(error)))) => Outcome::Failed(error),
+            Some(Ok(Err(cause))) => Outcome::NotDone(cause),
             // What it did outside before it panicked, nobody here can tell.
-            Ok(Err(Panicked)) | Err(_) => doubt(),
+            Some(Err(Panicked)) | None => doubt(),
         }
     })
 }

@@ -52,7 +52,7 @@ impl Routes {
     pub(crate) fn new(
         catalogue: &Catalogue,
         hosts: Arc<[Box<dyn Host>]>,
-        services: Vec<Listed>,
+        services: &[Listed],
         role: &Role,
     ) -> Self {
         let (mut methods, mut names) = (Vec::new(), BTreeMap::new());

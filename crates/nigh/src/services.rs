@@ -28,6 +28,13 @@ impl Listed {
     }
 }
 
+impl Listed {
+    /// The same service, listed once more.
+    pub(crate) fn copied(&self) -> Self {
+        Listed { contract: self.contract.clone(), service: self.service.clone() }
+    }
+}
+
 struct Held<S: ?Sized>(Box<S>);
 
 impl<S: Service + ?Sized> AnyService for Held<S> {

@@ -18,7 +18,7 @@ use nigh_proto::shards::ShardId;
 use nigh_wire::{CallId, CallerId, Fingerprint, Ticket, Time};
 use tokio::sync::{Notify, oneshot};
 
-use crate::clock::{Clock, entropy};
+use crate::clock::Clock;
 use crate::shards::owner::{Asked, Owner, Work};
 use crate::shards::reply::ReplyTo;
 
@@ -27,7 +27,7 @@ pub(crate) const PEER: PeerId = PeerId(1);
 
 /// The caller of this process.
 pub(crate) struct Calls {
-    clock: Clock,
+    pub(crate) clock: Clock,
     machine: Mutex<Caller<oneshot::Sender<Settled>>>,
     owner: OnceLock<Weak<Owner>>,
     /// Wakes the link of the peer: there is something to write.
@@ -39,7 +39,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
-        let caller = Caller::new(CallerId(entropy()), entropy() as u64, CallerConfig::default());
+        let caller = Caller::new(CallerId(clock.entropy()), clock.entropy() as u64, CallerConfig::default());
         Arc::new(Calls {
             clock,
             machine: Mutex::new(caller),
@@ -65,9 +65,12 @@ impl Calls {
         let (started, work, due) = {
             let mut machine = self.machine();
             if machine.is_stalled() {
-                machine.renew(CallerId(entropy()));
+                machine.renew(CallerId(self.clock.entropy()));
             }
             let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);
+            if let (true, Ok(handle)) = (self.clock.is_watched(), &started) {
+                machine.ticket(*handle).into_iter().for_each(|ticket| self.clock.started(ticket.id));
+            }
             (started, self.transmit_local(&mut machine), machine.poll_timeout())
         };
         let handle = match started {
@@ -124,7 +127,7 @@ impl Calls {
 
     /// A ticket that this process's own caller would have; needed before a call is open.
     pub(crate) fn fresh_id(&self) -> CallId {
-        CallId { caller: CallerId(entropy()), number: 1, birth: self.clock.wall() }
+        CallId { caller: CallerId(self.clock.entropy()), number: 1, birth: self.clock.wall() }
     }
 
     /// Copies for the owner of this process.
@@ -200,25 +203,35 @@ impl Calls {
         result
     }
 
-    /// Lets deadlines pass and refused copies be asked again, for as long as the node lives.
+    /// Lets deadlines pass and refused copies be asked again; says when it is next of use.
+    pub(crate) fn handle_timeout(&self) -> Option<Instant> {
+        let (settled, work, due) = {
+            let mut machine = self.machine();
+            machine.handle_timeout(self.clock.now());
+            let work = self.transmit_local(&mut machine);
+            let due = machine.poll_timeout();
+            self.sleeps_until.store(due.map_or(u64::MAX, Instant::as_nanos), Ordering::Release);
+            (take_settled(&mut machine), work, due)
+        };
+        tell(settled);
+        self.submit(work);
+        self.link.notify_one();
+        due
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next of use.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.machine().poll_timeout()
+    }
+
+    /// Handles timeouts for as long as the node lives.
     pub(crate) async fn keep_time(self: Arc<Self>) {
         loop {
-            let (settled, work, due) = {
-                let mut machine = self.machine();
-                machine.handle_timeout(self.clock.now());
-                let work = self.transmit_local(&mut machine);
-                let due = machine.poll_timeout();
-                self.sleeps_until.store(due.map_or(u64::MAX, Instant::as_nanos), Ordering::Release);
-                (take_settled(&mut machine), work, due)
-            };
-            tell(settled);
-            self.submit(work);
-            self.link.notify_one();
-            match due {
+            match self.handle_timeout() {
                 Some(due) => {
                     tokio::select! {
                         biased; // Time first: nobody may delay a deadline.
-                        () = tokio::time::sleep_until(self.clock.steady(due)) => {}
+                        () = self.clock.sleep_until(due) => {}
                         () = self.timer.notified() => {}
                     }
                 }

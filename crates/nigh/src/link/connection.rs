@@ -1,26 +1,20 @@
-//! One TCP connection and its link machine, either end: the only code of a link that waits.
+//! A link's end on a TCP connection, whichever end it is: the only code of a link that waits.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nigh_proto::calls::caller::{PeerFacts, PeerId};
-use nigh_proto::link::error::{LinkError, Misbehaviour};
-use nigh_proto::link::frame::{Frame, Hello, VERSION};
-use nigh_proto::link::{Link, LinkConfig};
-use nigh_proto::placement::SHARDS_DEFAULT;
-use nigh_wire::{Bytes, WireHash};
+use nigh_proto::calls::caller::PeerId;
+use nigh_proto::link::error::LinkError;
+use nigh_wire::Bytes;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::calls::{Calls, PEER};
-use crate::clock::{Clock, entropy};
-use crate::link::serve::Server;
-use crate::routes::Routes;
-use crate::shards::owner::Owner;
+use crate::calls::PEER;
+use crate::link::end::{LinkEnd, Local};
 
 /// Links that others may have with this process: 128 of 1 MiB of buffers each. More are closed at once.
 const LINKS_MAX: usize = 128;
@@ -31,35 +25,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// First and longest wait before connecting again; full jitter between nothing and the wait.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-
-/// What every link of this process needs to know of it.
-pub(crate) struct Local {
-    pub(crate) clock: Clock,
-    pub(crate) name: String,
-    pub(crate) role: String,
-    pub(crate) digest: WireHash,
-    pub(crate) calls: Arc<Calls>,
-    pub(crate) routes: Arc<Routes>,
-    pub(crate) owner: Option<Arc<Owner>>,
-}
-
-impl Local {
-    fn hello(&self) -> Hello {
-        let wall = self.clock.wall();
-        // R17: a clock never reads below the highest log time of its shards.
-        let log_time = self.owner.as_ref().map_or(wall, |owner| owner.log_time_max());
-        Hello {
-            version: VERSION,
-            app: self.name.clone(),
-            role: self.role.clone(),
-            caller: self.calls.caller_id(),
-            digest: self.digest,
-            clock: wall.max(log_time),
-            log_time,
-            shards: SHARDS_DEFAULT,
-        }
-    }
-}
 
 /// Why a connection ended.
 enum Ended {
@@ -132,8 +97,8 @@ pub(crate) async fn dial(peer: SocketAddr, local: Arc<Local>, mut stop: watch::R
                         return;
                     }
                 };
-                if connection.up {
-                    local.calls.with_link(|machine, _, _| machine.handle_link_lost(PEER));
+                if connection.end.is_up() {
+                    connection.end.handle_lost();
                     wait = RETRY_FIRST;
                 }
                 ended
@@ -145,7 +110,7 @@ pub(crate) async fn dial(peer: SocketAddr, local: Arc<Local>, mut stop: watch::R
             Ended::Link(error) if !error.is_transient() => tracing::error!("link to {peer}: {error}"),
             other => tracing::warn!("link to {peer}: {other}"),
         }
-        let jitter = (entropy() as u64) % (wait.as_nanos() as u64 + 1);
+        let jitter = (local.clock.entropy() as u64) % (wait.as_nanos() as u64 + 1);
         tokio::select! {
             () = tokio::time::sleep(Duration::from_nanos(jitter)) => {}
             () = told(&mut stop) => return,
@@ -162,21 +127,15 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 
 struct Connection<'a> {
     stream: TcpStream,
-    link: Link,
+    end: LinkEnd,
     local: &'a Arc<Local>,
-    /// Whom the calls of this process go to over this link; `None` on links that others made.
-    asks: Option<PeerId>,
-    up: bool,
-    server: Server,
     /// Taken from the link, not yet by the socket.
     out: Bytes,
 }
 
 impl<'a> Connection<'a> {
     fn new(stream: TcpStream, local: &'a Arc<Local>, asks: Option<PeerId>) -> Self {
-        let link = Link::new(local.clock.now(), LinkConfig::default(), local.hello());
-        let server = Server::new(local.clone());
-        Connection { stream, link, local, asks, up: false, server, out: Bytes::new() }
+        Connection { stream, end: LinkEnd::new(local, asks), local, out: Bytes::new() }
     }
 
     async fn carry(&mut self) -> Ended {
@@ -185,20 +144,18 @@ impl<'a> Connection<'a> {
             Ok(never) => match never {},
         };
         // The peer sees our hello and can tell the same; whether it still reads is its affair.
-        if let (Ended::Link(_), Some(last)) = (&ended, self.link.poll_transmit()) {
+        if let (Ended::Link(_), Some(last)) = (&ended, self.end.poll_transmit()) {
             let _ = self.stream.try_write(&last);
         }
         ended
     }
 
-    /// The last frame of a clean end: the records of this process's calls can go.
+    /// The last frame of a clean end.
     async fn say_bye(&mut self) {
-        if let (true, Some(last)) = (self.up, self.local.calls.farewell()) {
-            self.send(&Frame::Bye(last));
-        }
+        self.end.say_bye();
         let mut rest = std::mem::take(&mut self.out);
         while !rest.is_empty() || {
-            rest = self.link.poll_transmit().unwrap_or_default();
+            rest = self.end.poll_transmit().unwrap_or_default();
             !rest.is_empty()
         } {
             let written = match self.stream.writable().await {
@@ -219,24 +176,20 @@ impl<'a> Connection<'a> {
         self.stream.set_nodelay(true)?;
         let mut buffer = vec![0; READ_SIZE_MAX];
         loop {
-            self.take_frames()?;
-            self.fill();
             if self.out.is_empty() {
-                self.out = self.link.poll_transmit().unwrap_or_default();
+                self.out = self.end.poll_transmit().unwrap_or_default();
             }
-            let due = self.link.poll_timeout().map(|due| self.local.clock.steady(due));
-            // Who asks must read what is answered; who does not is not heard until it has read.
-            let hears = self.asks.is_some() || self.link.is_writable();
-            let interest = match (hears, self.out.is_empty()) {
+            let due = self.end.poll_timeout();
+            let interest = match (self.end.hears(), self.out.is_empty()) {
                 (true, true) => Interest::READABLE,
                 (true, false) => Interest::READABLE | Interest::WRITABLE,
                 (false, _) => Interest::WRITABLE,
             };
-            let asks = self.asks.is_some() && self.up;
+            let asks = self.end.asks();
             tokio::select! {
                 biased; // Time first: no peer may delay a deadline.
-                () = async { tokio::time::sleep_until(due.expect("checked")).await }, if due.is_some() => {
-                    self.link.handle_timeout(self.local.clock.now())?;
+                () = self.local.clock.sleep_until(due.unwrap_or_default()), if due.is_some() => {
+                    self.end.handle_timeout()?;
                 }
                 // Reads and writes in one step, else two peers with full buffers would deadlock.
                 ready = self.stream.ready(interest) => {
@@ -248,7 +201,7 @@ impl<'a> Connection<'a> {
                         self.write()?;
                     }
                 }
-                () = self.server.outbox.wait() => {}
+                () = self.end.outbox().wait() => {}
                 () = self.local.calls.link.notified(), if asks => {}
             }
         }
@@ -257,10 +210,7 @@ impl<'a> Connection<'a> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<(), Ended> {
         match self.stream.try_read(buffer) {
             Ok(0) => Err(Ended::Closed),
-            Ok(n) => {
-                let (now, clock) = (self.local.clock.now(), self.local.clock.wall());
-                Ok(self.link.handle_bytes(now, clock, &buffer[..n])?)
-            }
+            Ok(n) => Ok(self.end.handle_bytes(&buffer[..n])?),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -274,76 +224,6 @@ impl<'a> Connection<'a> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// What came in.
-    fn take_frames(&mut self) -> Result<(), Ended> {
-        if let (false, Some(hello)) = (self.up, self.link.peer()) {
-            self.up = true;
-            let facts = PeerFacts { clock: hello.clock, log_time: hello.log_time };
-            if let Some(to) = self.asks {
-                self.local
-                    .calls
-                    .with_link(|machine, now, clock| machine.handle_link_up(now, to, facts, clock));
-            }
-        }
-        let mut work = Vec::new();
-        while let Some(frame) = self.link.poll_frame() {
-            match frame {
-                Frame::Ask { slot, request } => {
-                    if let Some(refusal) = self.server.handle_ask(slot, request, &mut work)? {
-                        self.send(&Frame::Refuse { slot, refusal });
-                    }
-                }
-                Frame::Answer { slot, answer } => {
-                    let to = self.asks.ok_or(LinkError::PeerMisbehaved(Misbehaviour::Misfit))?;
-                    let fits = self
-                        .local
-                        .calls
-                        .with_link(|machine, now, _| machine.handle_answer(now, to, slot, answer));
-                    fits.map_err(|_| LinkError::PeerMisbehaved(Misbehaviour::Misfit))?;
-                }
-                Frame::Refuse { slot, refusal } => {
-                    let to = self.asks.ok_or(LinkError::PeerMisbehaved(Misbehaviour::Misfit))?;
-                    self.local
-                        .calls
-                        .with_link(|machine, now, _| machine.handle_refusal(now, to, slot, refusal));
-                }
-                Frame::Cancel { slot } => self.server.cancel(slot),
-                Frame::Bye(last) => self.server.bye(last, &mut work),
-                // The machine keeps these to itself.
-                Frame::Hello(_) | Frame::Ping(_) | Frame::Pong(_) => {}
-            }
-        }
-        self.server.submit(work);
-        Ok(())
-    }
-
-    /// What goes out, while the peer takes it.
-    fn fill(&mut self) {
-        if self.link.is_writable() {
-            for frame in self.server.answers() {
-                self.send(&frame);
-            }
-        }
-        let (Some(to), true) = (self.asks, self.up) else { return };
-        let link = &mut self.link;
-        self.local.calls.with_link(|machine, now, _| {
-            while link.is_writable() {
-                let Some((slot, request)) = machine.poll_transmit(now, to) else { break };
-                link.send(&Frame::Ask { slot, request }).expect("the caller bounds a call below a frame");
-            }
-            while let Some(slot) = machine.poll_cancel(to) {
-                link.send(&Frame::Cancel { slot }).expect("a cancel is short");
-            }
-        });
-    }
-
-    fn send(&mut self, frame: &Frame) {
-        if let Err(too_long) = self.link.send(frame) {
-            // An answer larger than a frame: its caller hears nothing, and its doubt can be settled.
-            tracing::error!("an answer was not sent: {too_long}");
         }
     }
 }

@@ -2,23 +2,22 @@
 
 use std::sync::Arc;
 
-use nigh_proto::calls::caller::Slot;
-use nigh_proto::calls::request::{Answer, Refusal, Request};
-use nigh_proto::link::error::LinkError;
-use nigh_proto::link::frame::Frame;
-use nigh_proto::link::serving::Serving;
-use nigh_wire::{CallId, Cause, Value};
-use tokio::task::JoinSet;
-
 use crate::calls::asked;
+use crate::clock::Tied;
 use crate::entity::Reply;
-use crate::link::connection::Local;
+use crate::link::end::Local;
 use crate::link::outbox::Outbox;
 use crate::performer::Unwinding;
 use crate::routes::Route;
 use crate::service::Asked;
 use crate::shards::owner::{Asked as Of, Work};
 use crate::shards::reply::ReplyTo;
+use nigh_proto::calls::caller::Slot;
+use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_proto::link::error::LinkError;
+use nigh_proto::link::frame::Frame;
+use nigh_proto::link::serving::Serving;
+use nigh_wire::{CallId, Cause, Value};
 
 /// The serving side of one link.
 pub(crate) struct Server {
@@ -26,12 +25,12 @@ pub(crate) struct Server {
     serving: Serving,
     pub(crate) outbox: Arc<Outbox>,
     /// Service calls that run; they end with the link.
-    services: JoinSet<()>,
+    services: Vec<Tied>,
 }
 
 impl Server {
     pub(crate) fn new(local: Arc<Local>) -> Self {
-        Server { local, serving: Serving::default(), outbox: Outbox::new(), services: JoinSet::new() }
+        Server { local, serving: Serving::default(), outbox: Outbox::new(), services: Vec::new() }
     }
 
     /// Takes a copy, or says why not. Work for the owner is added to `work`: submitted together, in order.
@@ -72,7 +71,7 @@ impl Server {
     }
 
     fn serve(&mut self, slot: Slot, id: CallId, method: u32, args: Value, within: std::time::Duration) {
-        while self.services.try_join_next().is_some() {}
+        self.services.retain(|service| !service.is_over());
         let service = match self.local.routes.route(method) {
             Some(Route::Service(m)) => m.here.clone().map(|service| (service, m.number)),
             _ => None,
@@ -82,17 +81,20 @@ impl Server {
             return;
         };
         let outbox = self.outbox.clone();
-        self.services.spawn(async move {
+        let clock = self.local.clock.clone();
+        let due = clock.now().saturating_add(within);
+        let serving = async move {
             let running = Unwinding(service.dispatch(number, Asked { id }, args));
             // Past its deadline, or after a panic, nobody can say what it did: its caller is in doubt.
-            let Ok(Ok(reply)) = tokio::time::timeout(within, running).await else { return };
+            let Some(Ok(reply)) = clock.timeout_at(due, running).await else { return };
             let answer = match reply {
                 Ok(Reply::Ok(value)) => Answer::Done { value: value.to_bytes(), version: None },
                 Ok(Reply::Err(error)) => Answer::Failed(error.to_bytes()),
                 Err(cause) => Answer::NotDone(cause),
             };
             outbox.push(slot, Ok(answer));
-        });
+        };
+        self.services.push(self.local.clock.spawn_tied(serving));
     }
 
     /// Nobody waits for that copy any more.

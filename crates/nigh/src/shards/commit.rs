@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use nigh_proto::shards::ShardId;
 
-use crate::exit::{EXIT_STORE, end_process};
+use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
-use crate::store::{Append, AppendError, GroupId, Log};
+use crate::store::{Append, AppendError, Appended, GroupId, Log};
 
 /// What the committer shares with the sweeper and with those who count.
 #[derive(Default)]
@@ -38,6 +38,10 @@ impl Progress {
     /// Bytes of the log that were not cut.
     pub(crate) fn log_size(&self) -> u64 {
         self.log_size.load(Ordering::Relaxed)
+    }
+    /// True if the log is to be cut.
+    pub(crate) fn may_cut(&self) -> bool {
+        self.cut.lock().expect("holders only assign").is_some()
     }
     /// Everything below `group` is in the state file.
     pub(crate) fn cut_below(&self, group: GroupId) {
@@ -73,28 +77,69 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
 
 /// Appends one group, if there is anything to append.
 fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
+    let Some(group) = gather(owner, log, progress) else { return false };
+    let appended = log.append(&group.appends);
+    handle_appended(owner, log, progress, group, appended);
+    true
+}
+
+/// What is appended in one durable transaction.
+pub struct Group {
+    shards: Vec<ShardId>,
+    /// One of each shard.
+    pub appends: Vec<Append>,
+}
+
+/// One blob of every shard that has something to append. The log is cut first, if it may be.
+pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> Option<Group> {
     let cut = progress.cut.lock().expect("holders only assign").take();
     if let Some(below) = cut
         && let Err(error) = log.cut(below)
     {
-        exit(&error.to_string());
+        owner.clock.end(&error.to_string(), EXIT_STORE);
     }
-    let (shards, group) = gather(owner);
-    if group.is_empty() {
-        return false;
+    let clock = owner.clock.wall();
+    let mut core = owner.core();
+    let waiting = core.take_appendable();
+    let mut group = Group { shards: Vec::with_capacity(waiting.len()), appends: Vec::new() };
+    for shard in waiting {
+        if let Some(append) = core.shards[shard.0 as usize].poll_append(clock) {
+            group.shards.push(shard);
+            group.appends.push(Append {
+                shard,
+                epoch: append.epoch,
+                first: append.first,
+                next: append.next,
+                blob: append.blob,
+            });
+        }
     }
-    let appended = log.append(&group).unwrap_or_else(|error| give_up(&error));
+    (!group.appends.is_empty()).then_some(group)
+}
+
+/// The store has said what became of a group: its answers may leave, or the process ends (R9).
+pub(crate) fn handle_appended(
+    owner: &Arc<Owner>,
+    log: &dyn Log,
+    progress: &Progress,
+    group: Group,
+    appended: Result<Appended, AppendError>,
+) {
+    let Group { shards, appends } = group;
+    let exit = |why: String| -> ! { owner.clock.end(&why, EXIT_STORE) };
+    // R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
+    let appended = appended.unwrap_or_else(|error| exit(error.to_string()));
     if let Some(fenced) = appended.items.iter().position(Result::is_err) {
-        // The directory is locked by this process: only a store that lies can fence it.
+        // A directory is locked by its process: there, only a store that lies can fence it.
         let shard = shards[fenced].0;
-        exit(&format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
+        exit(format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
     if let Some(group) = appended.group {
         progress.group.store(group.0, Ordering::Release);
     }
     progress.groups.fetch_add(1, Ordering::Relaxed);
     progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
-    let records: u64 = group.iter().map(|a| a.next.0 - a.first.0).sum();
+    let records: u64 = appends.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
     let deliveries = {
         let mut core = owner.core();
@@ -110,36 +155,4 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
     } else {
         owner.hand_out(deliveries);
     }
-    true
-}
-
-/// One blob of every shard that has something to append.
-fn gather(owner: &Owner) -> (Vec<ShardId>, Vec<Append>) {
-    let clock = owner.clock.wall();
-    let mut core = owner.core();
-    let waiting = core.take_appendable();
-    let mut shards = Vec::with_capacity(waiting.len());
-    let mut group = Vec::with_capacity(waiting.len());
-    for shard in waiting {
-        if let Some(append) = core.shards[shard.0 as usize].poll_append(clock) {
-            shards.push(shard);
-            group.push(Append {
-                shard,
-                epoch: append.epoch,
-                first: append.first,
-                next: append.next,
-                blob: append.blob,
-            });
-        }
-    }
-    (shards, group)
-}
-
-/// R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
-fn give_up(error: &AppendError) -> ! {
-    exit(&error.to_string())
-}
-
-fn exit(why: &str) -> ! {
-    end_process(why, EXIT_STORE)
 }

@@ -50,6 +50,8 @@ pub(crate) trait Cell: Send {
     fn is_default(&self) -> bool;
     /// Becomes its default.
     fn reset(&mut self);
+    /// As typed state.
+    fn state(&self) -> &dyn Any;
 }
 
 /// What is left of a writing method.
@@ -180,6 +182,10 @@ impl<S: Entity> Cell for CellOf<S> {
 
     fn reset(&mut self) {
         self.state = S::default();
+    }
+
+    fn state(&self) -> &dyn Any {
+        &self.state
     }
 }
 

@@ -14,16 +14,15 @@ use nigh_proto::Instant;
 use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
 use nigh_proto::placement::shard_of;
-use nigh_proto::shards::ShardId;
 use nigh_proto::shards::record::RanOutcome;
 use nigh_proto::shards::shard::{Admission, Finished, Permit, Release, Shard, Stuck};
+use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Ticket, Time, Value};
-use tokio::runtime::Handle;
 
 use crate::calls::Calls;
-use crate::clock::{Clock, entropy};
+use crate::clock::Clock;
 use crate::entity::Reply;
-use crate::exit::{EXIT_STORE, end_process};
+use crate::exit::EXIT_STORE;
 use crate::routes::{EntityMethod, Routes};
 use crate::shards::host::Wrote;
 use crate::shards::memory::{ListError, Memory, Name};
@@ -37,6 +36,9 @@ const INBOX_MAX: usize = 16 * 1024;
 const RUN_MAX: usize = 256;
 /// When to ask again after an overload: a few commits later.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Asks whoever keeps the log whether a shard is still ours under that epoch.
+pub(crate) type Confirm = Box<dyn Fn(ShardId, Epoch) -> bool + Send + Sync>;
 
 /// Something asked of an entity of this process.
 pub(crate) struct Work {
@@ -79,7 +81,6 @@ pub(crate) struct Owner {
     wake: Condvar,
     signal: Mutex<Signal>,
     calls: Arc<Calls>,
-    runtime: Handle,
     /// False while a method takes too long.
     ready: AtomicBool,
 }
@@ -114,6 +115,11 @@ pub(crate) struct Core {
     pub(crate) ending: bool,
     /// Where the next method's random numbers start.
     seed: u64,
+    /// Whether a shard is still ours (R7); where nobody else can have it, nobody is asked.
+    confirm: Option<Confirm>,
+    /// Somebody else has this shard: nothing leaves it any more, and the process ends.
+    pub(crate) taken: Option<ShardId>,
+    clock: Clock,
 }
 
 /// The method that runs now.
@@ -133,14 +139,26 @@ impl Owner {
         calls: Arc<Calls>,
         shards: Vec<Shard<ReplyTo>>,
         memory: Memory,
-        runtime: Handle,
+        confirm: Option<Confirm>,
     ) -> Arc<Self> {
         let count = shards.len() as u32;
         let marked = vec![false; shards.len()];
         let any = Arc::new(AtomicBool::new(false));
         let appendable_any = any.clone();
-        let (running, ending, seed) = (None, false, entropy() as u64 | 1);
-        let core = Core { shards, memory, appendable: vec![], marked, any, running, ending, seed };
+        let (running, ending, seed) = (None, false, clock.entropy() as u64 | 1);
+        let core = Core {
+            shards,
+            memory,
+            appendable: vec![],
+            marked,
+            any,
+            running,
+            ending,
+            seed,
+            confirm,
+            taken: None,
+            clock: clock.clone(),
+        };
         Arc::new(Owner {
             clock,
             routes,
@@ -151,7 +169,6 @@ impl Owner {
             wake: Condvar::new(),
             signal: Mutex::default(),
             calls,
-            runtime,
             ready: AtomicBool::new(true),
         })
     }
@@ -212,7 +229,7 @@ impl Owner {
     /// As [`Owner::submit`], for threads that must not run methods: the committer's.
     pub(crate) fn submit_elsewhere(self: &Arc<Self>, work: Vec<Work>) {
         let owner = self.clone();
-        self.runtime.spawn(async move { owner.submit(work) });
+        self.clock.spawn(async move { owner.submit(work) });
     }
 
     /// Runs what is in the inbox until it is empty; after a while on another thread. Whoever calls this has set
@@ -233,7 +250,24 @@ impl Owner {
             self.kick();
         }
         let owner = self.clone();
-        self.runtime.spawn(async move { owner.run() });
+        self.clock.spawn(async move { owner.run() });
+    }
+
+    /// True if a shard has something to append.
+    pub(crate) fn has_appends(&self) -> bool {
+        self.appendable_any.load(Ordering::Acquire)
+    }
+
+    /// An entity as it is in memory, durable or not.
+    pub(crate) fn snapshot(&self, entity: &str, key: &Bytes) -> Option<Bytes> {
+        let host = self.routes.host(entity)?;
+        let shard = shard_of(entity, key, self.shards);
+        let mut core = self.core();
+        let name = core.memory.name(host, key).ok()?;
+        let cell = core.memory.take(shard, &name, key).ok()?;
+        let snapshot = cell.snapshot();
+        core.memory.put_back(shard, &name, cell, None);
+        Some(snapshot)
     }
 
     /// Wakes the committer if a shard has something to append.
@@ -272,7 +306,7 @@ impl Owner {
     /// As [`Owner::hand_out`], for a thread that has the next group to sync.
     pub(crate) fn hand_out_elsewhere(self: &Arc<Self>, deliveries: Vec<Delivery>) {
         let owner = self.clone();
-        self.runtime.spawn(async move { owner.hand_out(deliveries) });
+        self.clock.spawn(async move { owner.hand_out(deliveries) });
     }
 
     /// Lets answers go. No lock is held.
@@ -361,7 +395,7 @@ impl Owner {
         };
         let mut cell = match core.memory.take(shard, &name, &key) {
             Ok(cell) => cell,
-            Err(error) => fatal(&error),
+            Err(error) => fatal(&core.clock, &error),
         };
         let now = permit.time();
         let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false };
@@ -464,7 +498,7 @@ impl Owner {
             Err(ListError::Key(cause)) => {
                 return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
             }
-            Err(ListError::Store(error)) => fatal(&error),
+            Err(ListError::Store(error)) => fatal(&self.clock, &error),
         };
         // R6: what was read in any shard's memory must be durable before the list leaves.
         let gather = Gather::new(core.shards.len(), reply, keys);
@@ -521,8 +555,11 @@ impl Core {
         self.mark(shard);
         let machine = &mut self.shards[shard.0 as usize];
         if machine.poll_confirm() {
-            // R7: the directory is locked by this process, so no other owner can have taken the shard since.
-            machine.handle_confirmed(true);
+            // R7: a directory is locked by this process, so no other owner can have taken the shard since.
+            let asked = self.confirm.as_ref().map(|confirm| confirm(shard, machine.epoch()));
+            let ours = asked.unwrap_or(true); // mutant confirm-unasked: let ours = asked.is_none_or(|_| true);
+            machine.handle_confirmed(ours);
+            self.taken = self.taken.or((!ours).then_some(shard));
         }
         let mut deliveries = Vec::new();
         while let Some(release) = machine.poll_release() {
@@ -543,7 +580,7 @@ impl Core {
         let name = self.memory.name(method.host, key)?;
         match self.memory.take(shard, &name, key) {
             Ok(cell) => Ok((name, cell)),
-            Err(error) => fatal(&error),
+            Err(error) => fatal(&self.clock, &error),
         }
     }
 }
@@ -565,6 +602,6 @@ fn unknown(to: ReplyTo, method: u32) -> Delivery {
 }
 
 /// The state file is unreadable: nothing more can be answered truthfully. The next start says where.
-fn fatal(error: &StoreError) -> ! {
-    end_process(&error.to_string(), EXIT_STORE)
+fn fatal(clock: &Clock, error: &StoreError) -> ! {
+    clock.end(&error.to_string(), EXIT_STORE)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::Bytes;
 
-use crate::exit::{EXIT_STORE, end_process};
+use crate::exit::EXIT_STORE;
 use crate::shards::commit::Progress;
 use crate::shards::owner::Owner;
 use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
@@ -46,7 +46,7 @@ pub(crate) fn run(
         }
         if progress.group() > swept || last {
             let done = sweep(owner, rows, progress);
-            swept = done.unwrap_or_else(|error| end_process(&error.to_string(), EXIT_STORE));
+            swept = done.unwrap_or_else(|error| owner.clock.end(&error.to_string(), EXIT_STORE));
         }
         if last {
             return;
@@ -55,48 +55,85 @@ pub(crate) fn run(
 }
 
 /// One sweep; returns the group below which all is written back.
-pub(crate) fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) -> Result<GroupId, StoreError> {
-    // The group first: what is durable by then is below the positions read after it.
-    let group = progress.group();
-    let since: Vec<Position> = {
-        let clock = owner.clock.wall();
-        let mut core = owner.core();
-        for shard in 0..core.shards.len() {
-            core.shards[shard].sweep(clock);
-            core.mark(ShardId(shard as u32));
+fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) -> Result<GroupId, StoreError> {
+    let mut sweep = Sweep::begin(owner, progress);
+    loop {
+        match sweep.step(owner, rows, progress)? {
+            Stepped::On => {}
+            Stepped::Waits => std::thread::park_timeout(DURABLE_WAIT),
+            Stepped::Done => return Ok(sweep.group),
         }
-        core.shards.iter().map(|s| s.durable()).collect()
-    };
-    owner.kick();
-    let mut left: Vec<(ShardId, Position)> =
-        since.into_iter().enumerate().map(|(shard, since)| (ShardId(shard as u32), since)).collect();
-    let mut writes = Vec::new();
-    while !left.is_empty() {
-        let mut waiting = Vec::new();
-        for (shard, since) in left {
-            loop {
-                let (found, clean) = collect(owner, shard, since, &mut writes);
-                if writes.len() >= ROWS_PER_WRITE_MAX {
-                    write(rows, &mut writes)?;
-                }
-                if clean {
-                    break;
-                }
-                if found == 0 {
-                    waiting.push((shard, since)); // Not durable yet.
-                    break;
-                }
+    }
+}
+
+/// A sweep under way: what was dirty when it began.
+pub(crate) struct Sweep {
+    group: GroupId,
+    left: Vec<(ShardId, Position)>,
+    /// Of those, shards that have something from before which is not durable yet.
+    waiting: Vec<(ShardId, Position)>,
+    writes: Vec<RowWrite>,
+}
+
+/// How far a step of a sweep came.
+pub(crate) enum Stepped {
+    /// There may be more to write.
+    On,
+    /// Something is not durable yet: later.
+    Waits,
+    /// All is written back and the log may be cut.
+    Done,
+}
+
+impl Sweep {
+    /// Notes what there is to write back.
+    pub(crate) fn begin(owner: &Arc<Owner>, progress: &Progress) -> Self {
+        // The group first: what is durable by then is below the positions read after it.
+        let group = progress.group();
+        let since: Vec<Position> = {
+            let clock = owner.clock.wall();
+            let mut core = owner.core();
+            for shard in 0..core.shards.len() {
+                core.shards[shard].sweep(clock);
+                core.mark(ShardId(shard as u32));
+            }
+            core.shards.iter().map(|s| s.durable()).collect()
+        };
+        owner.kick();
+        let left = since.into_iter().enumerate().map(|(shard, since)| (ShardId(shard as u32), since));
+        // The first stands last, and is taken first: rows are written in order.
+        Sweep { group, left: left.rev().collect(), waiting: Vec::new(), writes: Vec::new() }
+    }
+
+    /// Writes at most one transaction of rows, if there are so many.
+    pub(crate) fn step(
+        &mut self,
+        owner: &Arc<Owner>,
+        rows: &dyn Rows,
+        progress: &Progress,
+    ) -> Result<Stepped, StoreError> {
+        while let Some((shard, since)) = self.left.pop() {
+            let (found, clean) = collect(owner, shard, since, &mut self.writes);
+            match (clean, found) {
+                (true, _) => {}
+                (false, 0) => self.waiting.push((shard, since)),
+                (false, _) => self.left.push((shard, since)),
+            }
+            if self.writes.len() >= ROWS_PER_WRITE_MAX {
+                write(rows, &mut self.writes)?;
+                return Ok(Stepped::On);
             }
         }
-        if !waiting.is_empty() {
-            std::thread::park_timeout(DURABLE_WAIT);
+        if !self.waiting.is_empty() {
+            self.left.extend(self.waiting.drain(..).rev());
+            return Ok(Stepped::Waits);
         }
-        left = waiting;
+        write(rows, &mut self.writes)?;
+        rows.swept(GroupId(self.group.0 + 1))?;
+        #[rustfmt::skip]
+        progress.cut_below(GroupId(self.group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(self.group.0 + 2));
+        Ok(Stepped::Done)
     }
-    write(rows, &mut writes)?;
-    rows.swept(GroupId(group.0 + 1))?;
-    progress.cut_below(GroupId(group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(group.0 + 2));
-    Ok(group)
 }
 
 /// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nigh_wire::Cause;
 
-use crate::exit::{EXIT_STUCK, end_process};
+use crate::exit::EXIT_STUCK;
 use crate::shards::owner::Owner;
 
 /// How long the tombstone of a stuck method may take to be durable.
@@ -54,6 +54,6 @@ pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Dura
         } else {
             drop(core);
         }
-        end_process(&format!("{name} did not return within {stuck_max:?}"), EXIT_STUCK)
+        owner.clock.end(&format!("{name} did not return within {stuck_max:?}"), EXIT_STUCK)
     }
 }

@@ -1,0 +1,467 @@
+//! A process of an application without threads, sockets or files: what [`Node`](crate::Node) drives with those of
+//! the system, and a simulator with its own.
+//!
+//! [`Blueprint`] is an application taken apart once; [`Engine`] is one process of it, opened on a store. Whoever
+//! drives it moves bytes ([`EngineLink`]), time ([`Engine::handle_timeout`]), groups of the log
+//! ([`Engine::poll_group`], [`Engine::handle_appended`]) and sweeps, and decides nothing. Not for applications.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use nigh_proto::Instant;
+use nigh_proto::calls::caller::PeerFacts;
+use nigh_proto::link::error::LinkError;
+use nigh_proto::placement::{Place, Role};
+use nigh_proto::shards::{Epoch, ShardId};
+use nigh_wire::{Bytes, Catalogue, Cause, Value};
+
+use crate::app::App;
+use crate::calls::{Calls, PEER};
+pub use crate::clock::Ambient;
+use crate::clock::Clock;
+use crate::entity::Reply;
+use crate::error::{Error, Result};
+use crate::handle::Nigh;
+use crate::link::end::{LinkEnd, Local};
+use crate::performer::Performer;
+use crate::place;
+use crate::recover::recover;
+use crate::routes::Routes;
+use crate::service::Service;
+use crate::services::Listed;
+pub use crate::shards::commit::Group;
+use crate::shards::commit::{self, Progress};
+use crate::shards::host::{Cell, Host, Wrote};
+use crate::shards::owner::{Confirm, Owner};
+use crate::shards::sweep::{Stepped, Sweep};
+use crate::store::{AppendError, Appended, Log, Open, Opened, Rows, Shape, StoreError};
+use crate::tx::TxCore;
+
+/// An application taken apart: what every process of it is made from.
+pub struct Blueprint {
+    pub(crate) name: String,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) hosts: Arc<[Box<dyn Host>]>,
+    pub(crate) services: Vec<Listed>,
+    place: Place,
+    doors: Vec<&'static str>,
+}
+
+impl std::fmt::Debug for Blueprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Blueprint({})", self.name)
+    }
+}
+
+impl Blueprint {
+    /// Takes `app` apart. Its doors stay closed.
+    ///
+    /// # Errors
+    ///
+    /// As `App::check`.
+    pub fn new(app: App) -> Result<Self> {
+        app.check()?;
+        let doors = app.door_names();
+        let place = match &app.place {
+            Some(text) => place::parse("place.toml", text)?,
+            None => Place::default(),
+        };
+        let catalogue = app.catalogue()?;
+        let blueprint = Blueprint::of(app, catalogue, place);
+        Ok(Blueprint { doors, ..blueprint })
+    }
+
+    /// Of an application that was checked.
+    pub(crate) fn of(app: App, catalogue: Catalogue, place: Place) -> Self {
+        let App { name, hosts, services, .. } = app;
+        let catalogue = Arc::new(catalogue);
+        Blueprint { name, catalogue, hosts: hosts.into(), services, place, doors: vec![] }
+    }
+
+    /// What it offers.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Another implementation of a service it lists; false if it lists none of that name.
+    pub fn with_service<S: Service + ?Sized>(&mut self, implementation: Box<S>) -> bool {
+        let new = Listed::new(implementation);
+        let listed = self.services.iter_mut().find(|s| s.contract.name == new.contract.name);
+        listed.map(|listed| *listed = new).is_some()
+    }
+
+    /// The same, with services that can be exchanged without a change of this one.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        Blueprint {
+            name: self.name.clone(),
+            catalogue: self.catalogue.clone(),
+            hosts: self.hosts.clone(),
+            services: self.services.iter().map(Listed::copied).collect(),
+            place: self.place.clone(),
+            doors: self.doors.clone(),
+        }
+    }
+
+    /// Names of its services.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.iter().map(|s| s.contract.name.as_str())
+    }
+
+    /// Shapes of all its state, to open a store with.
+    pub fn shapes(&self) -> Vec<Shape> {
+        self.hosts.iter().map(|h| Shape::of(h.name(), &h.state_schema())).collect()
+    }
+
+    /// Everything, or what has to do with the outside only: a process without entities.
+    fn role(&self, name: Option<&str>) -> Result<Role> {
+        self.place.role(name, &self.catalogue, &self.doors).map_err(Error::usage)
+    }
+
+    /// What a process of role `role` has; `None` is everything.
+    ///
+    /// # Errors
+    ///
+    /// There is no such role.
+    pub fn roles(&self, role: Option<&str>) -> Result<Role> {
+        self.role(role)
+    }
+
+    /// One that nobody changed yet; `None` if there is no such entity.
+    pub fn fresh(&self, entity: &str) -> Option<AnyEntity> {
+        let at = self.hosts.iter().position(|h| &**h.name() == entity)?;
+        Some(AnyEntity { cell: self.hosts[at].fresh(), host: at, hosts: self.hosts.clone() })
+    }
+}
+
+/// An entity outside of every process: for judges, who run again what was run.
+pub struct AnyEntity {
+    cell: Box<dyn Cell>,
+    host: usize,
+    hosts: Arc<[Box<dyn Host>]>,
+}
+
+impl std::fmt::Debug for AnyEntity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AnyEntity({})", self.hosts[self.host].name())
+    }
+}
+
+/// What is left of a writing method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It returned; `redo` repeats its change.
+    Ok {
+        /// Its answer.
+        value: Bytes,
+        /// Empty if nothing changed.
+        redo: Bytes,
+        /// The entity became its default.
+        deleted: bool,
+        /// It drew random numbers.
+        drew: bool,
+    },
+    /// It returned its own error; nothing changed.
+    Err(Bytes),
+    /// It did not run, or panicked; nothing changed.
+    Not(Cause),
+}
+
+impl AnyEntity {
+    /// Runs a writing method at that time, with random numbers from `seed`.
+    pub fn write(
+        &mut self,
+        method: usize,
+        key: &Bytes,
+        now: nigh_wire::Time,
+        seed: u64,
+        args: &Bytes,
+    ) -> Written {
+        let mut tx = TxCore { key: key.clone(), now, seed, drawn: 0, deleted: false };
+        match self.cell.write(method, &mut tx, Value::Bytes(args.clone())) {
+            Wrote::Ok { value, redo } => Written::Ok { value, redo, deleted: tx.deleted, drew: tx.drawn > 0 },
+            Wrote::Err(error) => Written::Err(error),
+            Wrote::Unfit(cause) => Written::Not(cause),
+            Wrote::Panicked(message) => Written::Not(Cause::Panicked(message)),
+        }
+    }
+
+    /// Runs a view: what it returned, or its own error.
+    ///
+    /// # Errors
+    ///
+    /// It did not run.
+    pub fn read(
+        &self,
+        method: usize,
+        args: &Bytes,
+    ) -> std::result::Result<std::result::Result<Bytes, Bytes>, Cause> {
+        self.cell.read(method, Value::Bytes(args.clone())).map(|reply| match reply {
+            Reply::Ok(value) => Ok(value.to_bytes()),
+            Reply::Err(error) => Err(error.to_bytes()),
+        })
+    }
+
+    /// Repeats a change; false if it is none of this entity.
+    pub fn apply(&mut self, redo: &Bytes) -> bool {
+        self.cell.apply(redo).is_ok()
+    }
+
+    /// Becomes its default.
+    pub fn reset(&mut self) {
+        self.cell.reset();
+    }
+
+    /// The whole state.
+    pub fn snapshot(&self) -> Bytes {
+        self.cell.snapshot()
+    }
+
+    /// True if it equals its default.
+    pub fn is_default(&self) -> bool {
+        self.cell.is_default()
+    }
+
+    /// As typed state.
+    pub fn state(&self) -> &dyn Any {
+        self.cell.state()
+    }
+
+    /// The same state once more; `None` if its snapshot does not restore, which is a fault of the state's codec.
+    pub fn copied(&self) -> Option<Self> {
+        let cell = self.hosts[self.host].restore(&self.cell.snapshot()).ok()?;
+        Some(AnyEntity { cell, host: self.host, hosts: self.hosts.clone() })
+    }
+}
+
+/// How a process is opened.
+pub struct Options {
+    /// Its role in `place.toml`; `None` has everything.
+    pub role: Option<String>,
+    /// Of the store.
+    pub shards: u32,
+    /// It asks another process for what it has not.
+    pub has_peer: bool,
+    /// Whether a shard is still its own, if another process could have taken it up (R7).
+    pub confirm: Option<Box<dyn Fn(ShardId, Epoch) -> bool + Send + Sync>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Options({:?}, {} shards)", self.role, self.shards)
+    }
+}
+
+/// One process.
+pub struct Engine {
+    pub(crate) nigh: Nigh,
+    pub(crate) calls: Arc<Calls>,
+    pub(crate) local: Arc<Local>,
+    pub(crate) store: Option<Stored>,
+    sweep: Option<Sweep>,
+}
+
+/// What a process that owns entities has beside.
+pub(crate) struct Stored {
+    pub(crate) owner: Arc<Owner>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) rows: Arc<dyn Rows>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Engine({})", self.local.role)
+    }
+}
+
+impl Engine {
+    /// Opens a process in whatever surrounds it, and gives its log back, to be driven.
+    ///
+    /// # Errors
+    ///
+    /// The store is damaged, or there is no such role.
+    pub fn open(
+        blueprint: &Blueprint,
+        options: Options,
+        ambient: Arc<dyn Ambient>,
+        opened: impl FnOnce(Open<'_>) -> Result<Opened>,
+    ) -> Result<(Engine, Option<Box<dyn Log>>)> {
+        let role = blueprint.role(options.role.as_deref())?;
+        Engine::start(blueprint, &role, options, Clock::Ambient(ambient), opened)
+    }
+
+    pub(crate) fn start(
+        blueprint: &Blueprint,
+        role: &Role,
+        options: Options,
+        clock: Clock,
+        opened: impl FnOnce(Open<'_>) -> Result<Opened>,
+    ) -> Result<(Engine, Option<Box<dyn Log>>)> {
+        let Options { role: role_name, shards, has_peer, confirm } = options;
+        let Blueprint { name, catalogue, hosts, services, .. } = blueprint;
+        let routes = Arc::new(Routes::new(catalogue, hosts.clone(), services, role));
+        let calls = Calls::new(clock.clone());
+        let (store, log) = if role.entities.is_empty() {
+            (None, None)
+        } else {
+            let shapes = blueprint.shapes();
+            let opened = opened(Open { shards, shapes: &shapes, incarnation: clock.entropy() })?;
+            let owner = own(&clock, &routes, &calls, hosts, shards, confirm, opened)?;
+            (Some(owner.0), Some(owner.1))
+        };
+        let owner = store.as_ref().map(|store| store.owner.clone());
+        let nigh = Nigh::new(Arc::new(Performer {
+            catalogue: catalogue.clone(),
+            routes: routes.clone(),
+            calls: calls.clone(),
+            owner: owner.clone(),
+            shards,
+            has_peer,
+        }));
+        let local = Arc::new(Local {
+            clock,
+            name: name.clone(),
+            role: role_name.unwrap_or_else(|| "all".into()),
+            digest: catalogue.digest(),
+            shards,
+            calls: calls.clone(),
+            routes,
+            owner,
+        });
+        Ok((Engine { nigh, calls, local, store, sweep: None }, log))
+    }
+
+    /// Performs calls in this process.
+    pub fn handle(&self) -> Nigh {
+        self.nigh.clone()
+    }
+
+    /// A link to the process that has what this one has not, or one that another made.
+    pub fn link(&self, dials: bool) -> EngineLink {
+        EngineLink { end: LinkEnd::new(&self.local, dials.then_some(PEER)) }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&self) {
+        self.calls.handle_timeout();
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next of use.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.calls.poll_timeout()
+    }
+
+    /// What there is to append. Only one group is under way at a time.
+    pub fn poll_group(&self, log: &mut dyn Log) -> Option<Group> {
+        let store = self.store.as_ref()?;
+        if !store.owner.has_appends() && !store.progress.may_cut() {
+            return None;
+        }
+        commit::gather(&store.owner, log, &store.progress)
+    }
+
+    /// What became of it.
+    pub fn handle_appended(
+        &self,
+        log: &dyn Log,
+        group: Group,
+        appended: std::result::Result<Appended, AppendError>,
+    ) {
+        if let Some(store) = &self.store {
+            commit::handle_appended(&store.owner, log, &store.progress, group, appended);
+        }
+    }
+
+    /// One step of writing back what changed; true once a whole sweep has ended. False: call again, after a while.
+    ///
+    /// # Errors
+    ///
+    /// The store is closed: the process is to end.
+    pub fn sweep(&mut self) -> std::result::Result<bool, StoreError> {
+        let Some(Stored { owner, progress, rows }) = &self.store else { return Ok(true) };
+        let sweep = self.sweep.get_or_insert_with(|| Sweep::begin(owner, progress));
+        let done = matches!(sweep.step(owner, rows.as_ref(), progress)?, Stepped::Done);
+        if done {
+            self.sweep = None;
+        }
+        Ok(done)
+    }
+
+    /// True if a shard turned out to be another's: the process is to end.
+    pub fn is_fenced(&self) -> bool {
+        self.store.as_ref().is_some_and(|store| store.owner.core().taken.is_some())
+    }
+
+    /// Snapshot of the entity with this key as this process has it, durable or not. `None` if it has not the entity.
+    pub fn snapshot(&self, entity: &str, key: &Bytes) -> Option<Bytes> {
+        self.store.as_ref()?.owner.snapshot(entity, key)
+    }
+}
+
+/// A process takes its shards up (R8), and is their owner.
+fn own(
+    clock: &Clock,
+    routes: &Arc<Routes>,
+    calls: &Arc<Calls>,
+    hosts: &Arc<[Box<dyn Host>]>,
+    shards: u32,
+    confirm: Option<Confirm>,
+    opened: Opened,
+) -> Result<(Stored, Box<dyn Log>)> {
+    let Opened { mut log, rows, .. } = opened;
+    let recovered = recover(log.as_mut(), rows.clone(), hosts, shards)?;
+    let owner =
+        Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered.shards, recovered.memory, confirm);
+    calls.set_owner(&owner);
+    // R17: births of this process are corrected by the log time of its own shards.
+    let log_time = owner.log_time_max();
+    calls.handle_local_time(PeerFacts { clock: clock.wall().max(log_time), log_time });
+    let progress = Arc::new(Progress::starting_at(log.next_group()));
+    Ok((Stored { owner, progress, rows }, log))
+}
+
+/// One end of a link.
+pub struct EngineLink {
+    end: LinkEnd,
+}
+
+impl std::fmt::Debug for EngineLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EngineLink(up: {})", self.end.is_up())
+    }
+}
+
+impl EngineLink {
+    /// What the other end wrote.
+    ///
+    /// # Errors
+    ///
+    /// The link is to be closed.
+    pub fn handle_bytes(&mut self, bytes: &[u8]) -> std::result::Result<(), LinkError> {
+        self.end.handle_bytes(bytes)
+    }
+    /// Time has passed.
+    ///
+    /// # Errors
+    ///
+    /// The link is to be closed.
+    pub fn handle_timeout(&mut self) -> std::result::Result<(), LinkError> {
+        self.end.handle_timeout()
+    }
+    /// When [`handle_timeout`](Self::handle_timeout) is next of use.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.end.poll_timeout()
+    }
+    /// What to write next.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        self.end.poll_transmit()
+    }
+    /// The link is closed.
+    pub fn handle_lost(&mut self) {
+        self.end.handle_lost();
+    }
+    /// True once the other end has said hello.
+    pub fn is_up(&self) -> bool {
+        self.end.is_up()
+    }
+}
