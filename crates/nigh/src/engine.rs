@@ -11,7 +11,7 @@ use std::sync::Arc;
 use nigh_proto::Instant;
 use nigh_proto::calls::caller::PeerFacts;
 use nigh_proto::link::error::LinkError;
-use nigh_proto::placement::{Place, Role};
+use nigh_proto::placement::Role;
 use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{Bytes, Catalogue, Cause, Value};
 
@@ -20,11 +20,10 @@ use crate::calls::{Calls, PEER};
 pub use crate::clock::Ambient;
 use crate::clock::Clock;
 use crate::entity::Reply;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::handle::Nigh;
 use crate::link::end::{LinkEnd, Local};
 use crate::performer::Performer;
-use crate::place;
 use crate::recover::recover;
 use crate::routes::Routes;
 use crate::service::Service;
@@ -43,8 +42,6 @@ pub struct Blueprint {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) hosts: Arc<[Box<dyn Host>]>,
     pub(crate) services: Vec<Listed>,
-    place: Place,
-    doors: Vec<&'static str>,
 }
 
 impl std::fmt::Debug for Blueprint {
@@ -61,21 +58,15 @@ impl Blueprint {
     /// As `App::check`.
     pub fn new(app: App) -> Result<Self> {
         app.check()?;
-        let doors = app.door_names();
-        let place = match &app.place {
-            Some(text) => place::parse("place.toml", text)?,
-            None => Place::default(),
-        };
         let catalogue = app.catalogue()?;
-        let blueprint = Blueprint::of(app, catalogue, place);
-        Ok(Blueprint { doors, ..blueprint })
+        Ok(Blueprint::of(app, catalogue))
     }
 
     /// Of an application that was checked.
-    pub(crate) fn of(app: App, catalogue: Catalogue, place: Place) -> Self {
+    pub(crate) fn of(app: App, catalogue: Catalogue) -> Self {
         let App { name, hosts, services, .. } = app;
         let catalogue = Arc::new(catalogue);
-        Blueprint { name, catalogue, hosts: hosts.into(), services, place, doors: vec![] }
+        Blueprint { name, catalogue, hosts: hosts.into(), services }
     }
 
     /// What it offers.
@@ -98,8 +89,6 @@ impl Blueprint {
             catalogue: self.catalogue.clone(),
             hosts: self.hosts.clone(),
             services: self.services.iter().map(Listed::copied).collect(),
-            place: self.place.clone(),
-            doors: self.doors.clone(),
         }
     }
 
@@ -111,20 +100,6 @@ impl Blueprint {
     /// Shapes of all its state, to open a store with.
     pub fn shapes(&self) -> Vec<Shape> {
         self.hosts.iter().map(|h| Shape::of(h.name(), &h.state_schema())).collect()
-    }
-
-    /// Everything, or what has to do with the outside only: a process without entities.
-    fn role(&self, name: Option<&str>) -> Result<Role> {
-        self.place.role(name, &self.catalogue, &self.doors).map_err(Error::usage)
-    }
-
-    /// What a process of role `role` has; `None` is everything.
-    ///
-    /// # Errors
-    ///
-    /// There is no such role.
-    pub fn roles(&self, role: Option<&str>) -> Result<Role> {
-        self.role(role)
     }
 
     /// One that nobody changed yet; `None` if there is no such entity.
@@ -236,8 +211,8 @@ impl AnyEntity {
 
 /// How a process is opened.
 pub struct Options {
-    /// Its role in `place.toml`; `None` has everything.
-    pub role: Option<String>,
+    /// What its role is called.
+    pub role: String,
     /// Of the store.
     pub shards: u32,
     /// It asks another process for what it has not.
@@ -248,7 +223,7 @@ pub struct Options {
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Options({:?}, {} shards)", self.role, self.shards)
+        write!(f, "Options({}, {} shards)", self.role, self.shards)
     }
 }
 
@@ -282,12 +257,12 @@ impl Engine {
     /// The store is damaged, or there is no such role.
     pub fn open(
         blueprint: &Blueprint,
+        role: &Role,
         options: Options,
         ambient: Arc<dyn Ambient>,
         opened: impl FnOnce(Open<'_>) -> Result<Opened>,
     ) -> Result<(Engine, Option<Box<dyn Log>>)> {
-        let role = blueprint.role(options.role.as_deref())?;
-        Engine::start(blueprint, &role, options, Clock::Ambient(ambient), opened)
+        Engine::start(blueprint, role, options, Clock::Ambient(ambient), opened)
     }
 
     pub(crate) fn start(
@@ -321,7 +296,7 @@ impl Engine {
         let local = Arc::new(Local {
             clock,
             name: name.clone(),
-            role: role_name.unwrap_or_else(|| "all".into()),
+            role: role_name,
             digest: catalogue.digest(),
             shards,
             calls: calls.clone(),

@@ -85,9 +85,9 @@ impl Node {
         let mut app = app;
         let doors = std::mem::take(&mut app.doors);
         let clock = Clock::start();
-        let blueprint = Blueprint::of(app, catalogue, place);
+        let blueprint = Blueprint::of(app, catalogue);
         let options = Options {
-            role: config.role.clone(),
+            role: config.role.clone().unwrap_or_else(|| "all".into()),
             shards: SHARDS_DEFAULT,
             has_peer: config.peer.is_some(),
             confirm: None,

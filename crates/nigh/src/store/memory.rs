@@ -70,8 +70,23 @@ impl MemoryStore {
             kept.opening += 1;
             kept.opening
         };
-        let handle = Handle { opening, kept: self.kept.clone() };
+        self.opened(Some(opening))
+    }
+
+    /// Opens it beside other handles, as another process of a cluster would: whoever took a shard up last has it.
+    /// Rows of a shard that was taken up elsewhere since are refused, as its log is (R8).
+    pub fn open_beside(&self) -> Opened {
+        self.opened(None)
+    }
+
+    fn opened(&self, opening: Option<u64>) -> Opened {
+        let handle = Handle { opening, kept: self.kept.clone(), taken: Arc::default() };
         Opened { log: Box::new(handle.clone()), rows: Arc::new(handle), meta: self.meta }
+    }
+
+    /// Whether nobody has taken the shard up since `epoch` (R7).
+    pub fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {
+        still_mine(&lock(&self.kept), shard, epoch)
     }
 }
 
@@ -82,14 +97,35 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 
 #[derive(Clone)]
 struct Handle {
-    opening: u64,
+    /// `None`: opened beside others.
+    opening: Option<u64>,
     kept: Arc<Mutex<Kept>>,
+    /// Shards taken up by this handle, and under which epoch.
+    taken: Arc<Mutex<BTreeMap<ShardId, Epoch>>>,
+}
+
+fn still_mine(kept: &Kept, shard: ShardId, epoch: Epoch) -> bool {
+    kept.heads.get(shard.0 as usize).is_some_and(|head| head.epoch == epoch && epoch.0 > 0)
 }
 
 impl Handle {
     fn kept(&self) -> Result<MutexGuard<'_, Kept>, StoreError> {
         let kept = lock(&self.kept);
-        if kept.opening == self.opening { Ok(kept) } else { Err(StoreError::Closed) }
+        if self.opening.is_none_or(|opening| kept.opening == opening) {
+            Ok(kept)
+        } else {
+            Err(StoreError::Closed)
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<ShardId, Epoch>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True if this handle may write rows of the shard.
+    fn may_write(&self, kept: &Kept, shard: ShardId) -> bool {
+        self.opening.is_some()
+            || self.taken().get(&shard).is_some_and(|epoch| still_mine(kept, shard, *epoch))
     }
 }
 
@@ -124,7 +160,9 @@ impl Log for Handle {
             head.epoch.0 += 1;
             *head
         };
-        Ok(shards.iter().map(take).collect())
+        let heads: Vec<Head> = shards.iter().map(take).collect();
+        self.taken().extend(shards.iter().zip(&heads).map(|(shard, head)| (*shard, head.epoch)));
+        Ok(heads)
     }
 
     fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
@@ -158,8 +196,7 @@ impl Log for Handle {
     }
 
     fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {
-        let head = self.kept().ok().and_then(|kept| kept.heads.get(shard.0 as usize).copied());
-        head.is_some_and(|head| head.epoch == epoch && epoch.0 > 0)
+        self.kept().is_ok_and(|kept| still_mine(&kept, shard, epoch))
     }
 }
 
@@ -171,6 +208,9 @@ impl Rows for Handle {
     fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
         assert!(rows.len() <= ROWS_PER_WRITE_MAX, "{} rows in one transaction", rows.len());
         let mut kept = self.kept()?;
+        if rows.iter().any(|row| !self.may_write(&kept, row.shard)) {
+            return Err(StoreError::Closed);
+        }
         for RowWrite { shard, key, position, value } in rows {
             assert!((shard.0 as usize) < kept.heads.len(), "a shard is below the number of shards");
             assert!(key.len() <= ROW_KEY_SIZE_MAX, "a key of {} bytes", key.len());
