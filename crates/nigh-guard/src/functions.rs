@@ -67,9 +67,17 @@ fn set_errno(code: c_int) {
     unsafe { *libc::__errno_location() = code }
 }
 
-/// Functions that a simulated thread refuses if `what` says so: noted, with this error number and this answer.
+/// As what a refusal looks to its caller: as if it had no right to that, or the system no room for it.
+fn error_of(what: &What) -> c_int {
+    match what {
+        What::Socket | What::File(_) | What::Sleep => libc::EPERM,
+        What::Thread | What::Process => libc::EAGAIN,
+    }
+}
+
+/// Functions that a simulated thread refuses with this answer, if there is something that they ask for.
 macro_rules! refused {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty, $what:expr, $code:expr, $answer:expr;)*) => {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty { $what:expr } else $answer:expr;)*) => {
         $(
             /// # Safety
             ///
@@ -79,8 +87,10 @@ macro_rules! refused {
                 if is_simulated() {
                     let what: Option<What> = $what;
                     if let Some(what) = what {
+                        let error = error_of(&what);
                         thread::note(what);
-                        set_errno($code);
+                        // The making of the note may have set another.
+                        set_errno(error);
                         return $answer;
                     }
                 }
@@ -109,38 +119,36 @@ macro_rules! refused {
     };
 }
 
-// Processes are refused with EAGAIN, as if the system had no room for one: the answer that callers expect of them.
+type Text = *const c_char;
+type Address = *const libc::sockaddr;
+type Opaque = *const c_void;
+type Words = *const *mut c_char;
+
 #[rustfmt::skip] // Rows are read as columns.
 refused! {
-    socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int,                Some(What::Socket), libc::EPERM, -1;
-    connect(socket: c_int, to: *const libc::sockaddr, size: libc::socklen_t) -> c_int,
-                                                                                 Some(What::Socket), libc::EPERM, -1;
-    bind(socket: c_int, to: *const libc::sockaddr, size: libc::socklen_t) -> c_int,
-                                                                                 Some(What::Socket), libc::EPERM, -1;
-    getaddrinfo(node: *const c_char, service: *const c_char, hints: *const c_void, found: *mut *mut c_void) -> c_int,
-                                                                Some(What::Socket), libc::EPERM, libc::EAI_SYSTEM;
-    open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int,              opened(path, flags), libc::EPERM, -1;
-    open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int,            opened(path, flags), libc::EPERM, -1;
-    openat(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int,
-                                                                                 opened(path, flags), libc::EPERM, -1;
-    openat64(folder: c_int, path: *const c_char, flags: c_int, mode: mode_t) -> c_int,
-                                                                                 opened(path, flags), libc::EPERM, -1;
-    creat(path: *const c_char, mode: mode_t) -> c_int,                           file(path), libc::EPERM, -1;
-    creat64(path: *const c_char, mode: mode_t) -> c_int,                         file(path), libc::EPERM, -1;
-    opendir(path: *const c_char) -> *mut c_void,                                 file(path), libc::EPERM, ptr::null_mut();
-    mkdir(path: *const c_char, mode: mode_t) -> c_int,                           file(path), libc::EPERM, -1;
-    rmdir(path: *const c_char) -> c_int,                                         file(path), libc::EPERM, -1;
-    unlink(path: *const c_char) -> c_int,                                        file(path), libc::EPERM, -1;
-    rename(from: *const c_char, to: *const c_char) -> c_int,                     file(from), libc::EPERM, -1;
+    socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int           { Some(What::Socket) } else -1;
+    connect(socket: c_int, to: Address, size: libc::socklen_t) -> c_int    { Some(What::Socket) } else -1;
+    bind(socket: c_int, to: Address, size: libc::socklen_t) -> c_int       { Some(What::Socket) } else -1;
+    getaddrinfo(node: Text, service: Text, hints: Opaque, found: *mut *mut c_void) -> c_int
+                                                                           { Some(What::Socket) } else libc::EAI_SYSTEM;
+    open(path: Text, flags: c_int, mode: mode_t) -> c_int                 { opened(path, flags) } else -1;
+    open64(path: Text, flags: c_int, mode: mode_t) -> c_int               { opened(path, flags) } else -1;
+    openat(folder: c_int, path: Text, flags: c_int, mode: mode_t) -> c_int   { opened(path, flags) } else -1;
+    openat64(folder: c_int, path: Text, flags: c_int, mode: mode_t) -> c_int { opened(path, flags) } else -1;
+    creat(path: Text, mode: mode_t) -> c_int                              { file(path) } else -1;
+    creat64(path: Text, mode: mode_t) -> c_int                            { file(path) } else -1;
+    opendir(path: Text) -> *mut c_void                                    { file(path) } else ptr::null_mut();
+    mkdir(path: Text, mode: mode_t) -> c_int                              { file(path) } else -1;
+    rmdir(path: Text) -> c_int                                            { file(path) } else -1;
+    unlink(path: Text) -> c_int                                           { file(path) } else -1;
+    rename(from: Text, to: Text) -> c_int                                { file(from) } else -1;
     pthread_create(id: *mut libc::pthread_t, with: *const libc::pthread_attr_t, run: *mut c_void, on: *mut c_void)
-        -> c_int,                                                   Some(What::Thread), libc::EAGAIN, libc::EAGAIN;
-    fork() -> pid_t,                                                             Some(What::Process), libc::EAGAIN, -1;
-    posix_spawn(id: *mut pid_t, path: *const c_char, with: *const c_void, like: *const c_void,
-        arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int,
-                                                                   Some(What::Process), libc::EAGAIN, libc::EAGAIN;
-    posix_spawnp(id: *mut pid_t, file: *const c_char, with: *const c_void, like: *const c_void,
-        arguments: *const *mut c_char, environment: *const *mut c_char) -> c_int,
-                                                                   Some(What::Process), libc::EAGAIN, libc::EAGAIN;
+        -> c_int                                                           { Some(What::Thread) } else libc::EAGAIN;
+    fork() -> pid_t                                                        { Some(What::Process) } else -1;
+    posix_spawn(id: *mut pid_t, path: Text, files: Opaque, with: Opaque, arguments: Words, environment: Words)
+        -> c_int                                                           { Some(What::Process) } else libc::EAGAIN;
+    posix_spawnp(id: *mut pid_t, name: Text, files: Opaque, with: Opaque, arguments: Words, environment: Words)
+        -> c_int                                                           { Some(What::Process) } else libc::EAGAIN;
 }
 
 /// A file to open, unless it is for a backtrace: only read, or read while a panic is reported.
@@ -184,10 +192,10 @@ unsafe extern "C" fn getrandom(to: *mut c_void, size: size_t, flags: c_uint) -> 
 ///
 /// `size` bytes at `to` may be written.
 unsafe fn fill(to: *mut u8, size: usize) -> ssize_t {
-    for at in (0..size).step_by(size_of::<u64>()) {
-        let word = thread::draw().to_le_bytes();
+    for (at, word) in (0..size).step_by(size_of::<u64>()).zip(thread::draw(size)) {
+        let bytes = word.to_le_bytes();
         // SAFETY: at most `size - at` bytes from `at` on.
-        unsafe { ptr::copy_nonoverlapping(word.as_ptr(), to.add(at), word.len().min(size - at)) };
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to.add(at), bytes.len().min(size - at)) };
     }
     size.cast_signed()
 }

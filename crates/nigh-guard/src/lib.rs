@@ -21,8 +21,9 @@
 //!
 //! - The order of addresses: a map ordered or hashed by pointers differs between processes, unless address space
 //!   randomisation is off, and between runs in one process.
-//! - Numbers that the process counts: `ThreadId` and what is seeded from it (`fastrand`), the count of runtimes from
-//!   which tokio seeds `select!` without `biased`. They are equal only if equally much happened before.
+//! - What belongs to the process and not to a run: `ThreadId` and what is seeded from it (`fastrand`), the count of
+//!   runtimes from which tokio seeds `select!` without `biased`, what a library draws once and keeps (`ahash`). These
+//!   agree between processes in which the same happened before, not between the first run of one and its tenth.
 //! - System calls without libc: inline assembly, `rustix` with its own back end, `rdtsc`. So too what libc does inside
 //!   itself, as `fopen`.
 //! - Looking at files without opening them (`metadata`, `exists`), reading and writing what was open before, the

@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use crate::{REFUSED_MAX, Refused, What, frames};
 
+/// Bytes up to which each size of a draw is counted for itself: libraries seed themselves with 16 to 64.
+const DRAW_SIZE_MAX: usize = 64;
+
 struct Simulation {
     /// False too while the simulator, or the making of a note, acts as an ordinary thread.
     inside: Cell<bool>,
     /// Whether it was entered, even if it passes right now.
     entered: Cell<bool>,
-    entropy: Cell<u64>,
-    /// Whether entropy was drawn since it was entered.
-    drawn: Cell<bool>,
+    seed: Cell<u64>,
+    /// How often entropy was drawn since it was seeded, by the size of the draw in bytes; the last for all longer ones.
+    draws: [Cell<u64>; DRAW_SIZE_MAX + 1],
     now: Cell<Duration>,
     wall: Cell<Duration>,
 }
@@ -25,8 +28,8 @@ thread_local! {
         Simulation {
             inside: Cell::new(false),
             entered: Cell::new(false),
-            entropy: Cell::new(0),
-            drawn: Cell::new(false),
+            seed: Cell::new(0),
+            draws: [const { Cell::new(0) }; DRAW_SIZE_MAX + 1],
             now: Cell::new(Duration::ZERO),
             wall: Cell::new(Duration::ZERO),
         }
@@ -39,7 +42,6 @@ pub(crate) fn begin(seed: u64) {
     set_time(Duration::ZERO, Duration::ZERO);
     reseed(seed);
     HERE.with(|here| {
-        here.drawn.set(false);
         here.entered.set(true);
         here.inside.set(true);
     });
@@ -63,7 +65,7 @@ pub(crate) fn is_simulated() -> bool {
 }
 
 pub(crate) fn has_drawn() -> bool {
-    HERE.with(|here| here.drawn.get())
+    HERE.with(|here| here.draws.iter().any(|draws| draws.get() > 0))
 }
 
 pub(crate) fn set_time(now: Duration, wall: Duration) {
@@ -74,7 +76,10 @@ pub(crate) fn set_time(now: Duration, wall: Duration) {
 }
 
 pub(crate) fn reseed(seed: u64) {
-    HERE.with(|here| here.entropy.set(seed));
+    HERE.with(|here| {
+        here.seed.set(seed);
+        here.draws.iter().for_each(|draws| draws.set(0));
+    });
 }
 
 pub(crate) fn now() -> Duration {
@@ -85,18 +90,31 @@ pub(crate) fn wall() -> Duration {
     HERE.try_with(|here| here.wall.get()).unwrap_or_default()
 }
 
-/// Next eight bytes of entropy: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
-pub(crate) fn draw() -> u64 {
+/// Entropy for a draw of so many bytes: it follows from the seed, the size, and how many of this size came before.
+///
+/// One stream for all sizes would not do. Some libraries draw once in the life of a process; whether this run is the
+/// one in which they do would shift what everything after it gets.
+pub(crate) fn draw(size: usize) -> impl Iterator<Item = u64> {
     let step = |here: &Simulation| {
-        here.drawn.set(true);
-        let state = here.entropy.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        here.entropy.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        let stream = size.min(DRAW_SIZE_MAX); // mutant guard-entropy-shared: let stream = 0;
+        let draws = &here.draws[stream];
+        draws.set(draws.get() + 1);
+        mixed(mixed(here.seed.get() ^ mixed(stream as u64)) ^ mixed(draws.get()))
     };
-    HERE.try_with(step).unwrap_or_default()
+    let start = HERE.try_with(step).unwrap_or_default();
+    (1..).map(move |word: u64| mixed(start.wrapping_add(word.wrapping_mul(GOLDEN))))
 }
+
+/// Far from each other for neighbours: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014).
+fn mixed(word: u64) -> u64 {
+    let word = word.wrapping_add(GOLDEN);
+    let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
+/// Odd, and with no pattern in its bits: 2^64 divided by the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Notes a sleep that was asked for, and lets it have passed. One of no length only yields, and is none.
 pub(crate) fn sleep(length: Duration) {
@@ -133,6 +151,6 @@ pub(crate) fn pass<R>(f: impl FnOnce() -> R) -> R {
         }
     }
     // Dropped after `f`, also if it panics.
-    let _back = Back(HERE.with(|here| here.inside.replace(false)));
+    let _back = Back(HERE.with(|here| here.inside.replace(false))); // mutant guard-pass-refuses: let _back = Back(HERE.with(|here| here.inside.get()));
     f()
 }
