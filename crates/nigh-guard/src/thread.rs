@@ -130,8 +130,8 @@ pub(crate) fn sleep(length: Duration) {
 pub(crate) fn note(what: What) {
     // A thread that ends has no notes any more.
     let kept = REFUSED.try_with(|refused| refused.try_borrow().map_or(REFUSED_MAX, |notes| notes.len()));
-    if kept.unwrap_or(REFUSED_MAX) >= REFUSED_MAX {
-        // mutant guard-notes-unbounded: if false {
+    let is_full = kept.unwrap_or(REFUSED_MAX) >= REFUSED_MAX; // mutant guard-notes-unbounded: let is_full = false;
+    if is_full {
         return;
     }
     let note = pass(|| frames::asked(what));

@@ -63,7 +63,7 @@ fn what_reaches_past_the_simulator_is_refused_and_named() {
     check(What::Process,          user::reads_from_a_command,   "reads_from_a_command",   "PermissionDenied");
     check(What::Sleep,            user::sleeps,                 "sleeps",                 "Ok");
     check(What::Sleep,            user::sleeps_until_a_time,    "sleeps_until_a_time",    "Ok");
-    check(What::Sleep,            user::waits_for_a_message,    "waits_for_a_message",    "Timeout");
+    check(What::Sleep,            user::waits_for_a_change,     "waits_for_a_change",     "true true");
     assert!(!Path::new("never-written").exists());
     assert!(!Path::new("never-made").exists());
 }
