@@ -126,32 +126,32 @@ type Words = *const *mut c_char;
 
 #[rustfmt::skip] // Rows are read as columns.
 refused! {
-    socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int           { Some(What::Socket) } else -1;
-    connect(socket: c_int, to: Address, size: libc::socklen_t) -> c_int    { Some(What::Socket) } else -1;
-    bind(socket: c_int, to: Address, size: libc::socklen_t) -> c_int       { Some(What::Socket) } else -1;
+    socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int              { Some(What::Socket) } else -1;
+    connect(socket: c_int, to: Address, size: libc::socklen_t) -> c_int       { Some(What::Socket) } else -1;
+    bind(socket: c_int, to: Address, size: libc::socklen_t) -> c_int          { Some(What::Socket) } else -1;
     getaddrinfo(node: Text, service: Text, hints: Opaque, found: *mut *mut c_void) -> c_int
-                                                                           { Some(What::Socket) } else libc::EAI_SYSTEM;
-    open(path: Text, flags: c_int, mode: mode_t) -> c_int                 { opened(path, flags) } else -1;
-    open64(path: Text, flags: c_int, mode: mode_t) -> c_int               { opened(path, flags) } else -1;
-    openat(folder: c_int, path: Text, flags: c_int, mode: mode_t) -> c_int   { opened(path, flags) } else -1;
-    openat64(folder: c_int, path: Text, flags: c_int, mode: mode_t) -> c_int { opened(path, flags) } else -1;
-    creat(path: Text, mode: mode_t) -> c_int                              { file(path) } else -1;
-    creat64(path: Text, mode: mode_t) -> c_int                            { file(path) } else -1;
-    opendir(path: Text) -> *mut c_void                                    { file(path) } else ptr::null_mut();
-    mkdir(path: Text, mode: mode_t) -> c_int                              { file(path) } else -1;
-    rmdir(path: Text) -> c_int                                            { file(path) } else -1;
-    unlink(path: Text) -> c_int                                           { file(path) } else -1;
-    rename(from: Text, to: Text) -> c_int                                { file(from) } else -1;
+                                                                              { Some(What::Socket) } else libc::EAI_SYSTEM;
+    open(path: Text, flags: c_int, mode: mode_t) -> c_int                     { opened(path, flags) } else -1;
+    open64(path: Text, flags: c_int, mode: mode_t) -> c_int                   { opened(path, flags) } else -1;
+    openat(folder: c_int, path: Text, flags: c_int, mode: mode_t) -> c_int    { opened(path, flags) } else -1;
+    openat64(folder: c_int, path: Text, flags: c_int, mode: mode_t) -> c_int  { opened(path, flags) } else -1;
+    creat(path: Text, mode: mode_t) -> c_int                                  { file(path) } else -1;
+    creat64(path: Text, mode: mode_t) -> c_int                                { file(path) } else -1;
+    opendir(path: Text) -> *mut c_void                                        { file(path) } else ptr::null_mut();
+    mkdir(path: Text, mode: mode_t) -> c_int                                  { file(path) } else -1;
+    rmdir(path: Text) -> c_int                                                { file(path) } else -1;
+    unlink(path: Text) -> c_int                                               { file(path) } else -1;
+    rename(from: Text, to: Text) -> c_int                                     { file(from) } else -1;
     pthread_create(id: *mut libc::pthread_t, with: *const libc::pthread_attr_t, run: *mut c_void, on: *mut c_void)
-        -> c_int                                                           { Some(What::Thread) } else libc::EAGAIN;
-    fork() -> pid_t                                                        { Some(What::Process) } else -1;
+        -> c_int                                                              { Some(What::Thread) } else libc::EAGAIN;
+    fork() -> pid_t                                                           { Some(What::Process) } else -1;
     posix_spawn(id: *mut pid_t, path: Text, files: Opaque, with: Opaque, arguments: Words, environment: Words)
-        -> c_int                                                           { Some(What::Process) } else libc::EAGAIN;
+        -> c_int                                                              { Some(What::Process) } else libc::EAGAIN;
     posix_spawnp(id: *mut pid_t, name: Text, files: Opaque, with: Opaque, arguments: Words, environment: Words)
-        -> c_int                                                           { Some(What::Process) } else libc::EAGAIN;
+        -> c_int                                                              { Some(What::Process) } else libc::EAGAIN;
 }
 
-/// A file to open, unless it is for a backtrace: only read, or read while a panic is reported.
+/// A file to open, unless it is only to be read, and by a backtrace or while the thread panics.
 fn opened(path: *const c_char, flags: c_int) -> Option<What> {
     if path.is_null() {
         return None; // Libc says what is wrong with it.
