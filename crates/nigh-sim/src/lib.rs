@@ -1,6 +1,7 @@
 //! A whole nigh application in one thread: processes, network, disk, clocks and faults, all from one seed.
 //!
-//! - [`tasks`] holds the code of all nodes. Start here.
+//! - [`host`] drives a run: simulated time, tasks, and tokio's timers beside them. Start here.
+//! - [`tasks`] holds the code of all nodes.
 //! - [`agenda`] is what is still to come; [`rng`] is chance.
 //! - [`panics`] makes a panic an event of its node.
 //!
@@ -10,6 +11,7 @@
 #![allow(dead_code, reason = "the nodes that use the driver come in later commits")]
 
 mod agenda;
+mod host;
 mod panics;
 mod rng;
 mod tasks;

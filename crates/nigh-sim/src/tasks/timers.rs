@@ -6,11 +6,15 @@ use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use tokio::time::Instant;
+
 use super::{run, wake_host};
 use crate::agenda::{Agenda, Due};
 
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
+    /// While tokio works, where its clock began: bare tasks run then, and time passes between them.
+    static FOLLOWED: Cell<Option<Instant>> = const { Cell::new(None) };
     static SEQUENCE: Cell<u64> = const { Cell::new(0) };
     static TIMERS: RefCell<Timers> = RefCell::new(Timers::new());
 }
@@ -30,7 +34,22 @@ impl Timers {
 
 /// Nanoseconds since the run began; 0 outside of one. Any code of this thread may ask.
 pub(crate) fn now() -> u64 {
-    NOW.get()
+    match FOLLOWED.get() {
+        None => NOW.get(),
+        Some(began) => {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "of a clock that stands still: it reads what tokio set"
+            )]
+            let elapsed = began.elapsed().as_nanos();
+            NOW.get().max(u64::try_from(elapsed).expect("a horizon is far below 2^64 ns"))
+        }
+    }
+}
+
+/// Follows tokio's clock, which began then, or no longer.
+pub(crate) fn follow(began: Option<Instant>) {
+    FOLLOWED.set(began);
 }
 
 /// Moves time; the host alone does.
@@ -56,6 +75,7 @@ pub(super) fn end() {
     // Wakers are dropped after the borrow ends: one may be the last hold on a task.
     drop(TIMERS.replace(Timers::new()));
     NOW.set(0);
+    FOLLOWED.set(None);
 }
 
 /// When the next timer that somebody still waits for is due.
@@ -103,7 +123,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         assert!(run() == self.run, "simulated time passes in its run and on its thread alone");
-        if NOW.get() >= self.at {
+        if now() >= self.at {
             self.slot = None;
             return Poll::Ready(());
         }
