@@ -26,12 +26,13 @@ impl Log {
     }
 }
 
+type Begin = Box<dyn FnOnce(&mut Script, &mut Stage<u16>)>;
 type Act = Box<dyn FnMut(&mut Script, &mut Stage<u16>, u16)>;
 
 /// A world of closures: `begin` once, then `event` for each event.
 struct Script {
     log: Log,
-    begin: Option<Box<dyn FnOnce(&mut Script, &mut Stage<u16>)>>,
+    begin: Option<Begin>,
     event: Option<Act>,
     over: bool,
 }
@@ -332,6 +333,7 @@ fn pins_of_tokio() {
     let runtime = runtime.expect("it needs nothing");
     let metrics = runtime.metrics();
     runtime.block_on(async {
+        #[expect(clippy::disallowed_methods, reason = "of a clock that stands still")]
         let began = Instant::now();
         let fired = Arc::new(Mutex::new(Vec::new()));
         for millis in [9, 4, 4] {

@@ -37,10 +37,6 @@ pub(crate) fn now() -> u64 {
     match FOLLOWED.get() {
         None => NOW.get(),
         Some(began) => {
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "of a clock that stands still: it reads what tokio set"
-            )]
             let elapsed = began.elapsed().as_nanos();
             NOW.get().max(u64::try_from(elapsed).expect("a horizon is far below 2^64 ns"))
         }
