@@ -2,7 +2,7 @@
 //!
 //! The function becomes a `#[test]` without arguments, and its body, as written, a function inside of it.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::spanned::Spanned;
@@ -17,7 +17,7 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
     let head = match syn::parse2::<Head>(item.clone()) {
         Ok(head) => head,
         Err(_) => {
-            let why = Error::new(Span::call_site(), "`test` goes on a function: `fn name(sim: &mut Sim)`");
+            let why = Error::new_spanned(&item, "`test` goes on a function: `fn name(sim: &mut Sim)`");
             let why = why.into_compile_error();
             return quote!(#item #why);
         }
@@ -67,7 +67,7 @@ fn test(head: &Head, settings: &Settings) -> syn::Result<TokenStream> {
         return Err(Error::new(word.span(), why));
     }
     if !sig.generics.params.is_empty() {
-        return Err(Error::new(sig.generics.span(), "a test has no parameters"));
+        return Err(Error::new_spanned(&sig.generics, "a test has no parameters"));
     }
     if let ReturnType::Type(_, ty) = &sig.output {
         return Err(Error::new(
@@ -80,14 +80,13 @@ fn test(head: &Head, settings: &Settings) -> syn::Result<TokenStream> {
         return Err(Error::new(sig.ident.span(), FORM));
     };
     if let Some(more) = more {
-        return Err(Error::new(more.span(), FORM));
+        return Err(Error::new_spanned(more, FORM));
     }
     let FnArg::Typed(argument) = first else {
-        return Err(Error::new(first.span(), FORM));
+        return Err(Error::new_spanned(first, FORM));
     };
-    let is_exclusive = matches!(&*argument.ty, Type::Reference(reference) if reference.mutability.is_some());
-    if !is_exclusive {
-        return Err(Error::new(argument.ty.span(), FORM));
+    if !is_exclusive_sim(&argument.ty) {
+        return Err(Error::new_spanned(&argument.ty, FORM));
     }
     let (name, seeds) = (&sig.ident, quote_option(settings.seeds));
     let ty = &argument.ty;
@@ -106,6 +105,14 @@ fn test(head: &Head, settings: &Settings) -> syn::Result<TokenStream> {
             ::nigh_sim::__private::run_test(name, options, #body_of);
         }
     })
+}
+
+/// `&mut Sim`, or with its path. Under another name the compiler could only tell it inside of what we write.
+fn is_exclusive_sim(ty: &Type) -> bool {
+    let Type::Reference(reference) = ty else { return false };
+    let is_sim = |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == "Sim");
+    let named = matches!(&*reference.elem, Type::Path(ty) if is_sim(&ty.path));
+    reference.mutability.is_some() && named
 }
 
 fn quote_option(number: Option<u64>) -> TokenStream {

@@ -197,7 +197,7 @@ impl Wheel<'_> {
         let until = millisecond.saturating_mul(NANOS_PER_MILLI);
         let woken = poll_fn(|context| {
             tasks::fetch_landed();
-            let is_earlier = |due: Due| due.at < until;
+            let is_earlier = |due: Due| due.at < until; // mutant sim-tokio-sleeps-through: let is_earlier = |_: Due| false;
             if tasks::is_any_ready() || timers::due().is_some_and(is_earlier) {
                 return Poll::Ready(true);
             }

@@ -327,7 +327,7 @@ impl Space {
 pub(crate) fn draw(space: &Space, seed: u64) -> Vec<Planned> {
     let mut rng = Rng::of(seed, "faults", 0);
     let possible: Vec<Kind> = space.kinds.iter().copied().filter(|kind| space.has(*kind)).collect();
-    let calm = rng.chance(CALM.0, CALM.1);
+    let calm = rng.chance(CALM.0, CALM.1); // mutant sim-never-calm: let calm = rng.chance(CALM.0, CALM.1) && false;
     if calm || possible.is_empty() {
         return Vec::new();
     }

@@ -170,7 +170,7 @@ pub(crate) fn spawn(owner: Owner, future: impl Future<Output = ()> + Send + 'sta
     };
     let abroad = ABROAD.with_borrow(|abroad| abroad.clone()).expect("a simulated thread has one");
     let schedule = move |runnable: Runnable| {
-        let is_here = RUN.get() == run;
+        let is_here = RUN.get() == run; // mutant sim-foreign-wakes-pass: let is_here = true;
         if is_here { ready(runnable) } else { land(&abroad, runnable) }
     };
     let body = Body(Some(Box::pin(future)));
@@ -251,7 +251,7 @@ pub(crate) fn take_foreign() -> Vec<Owner> {
 /// Drops every task of the node up to and with this incarnation, their destructors running as that node. Tasks
 /// that they start meanwhile are dropped too. What destructors said when they panicked is returned.
 pub(crate) fn kill(node: u16, incarnation: u32) -> Vec<String> {
-    let dies = |owner: Owner| owner.node == node && owner.incarnation <= incarnation;
+    let dies = |owner: Owner| owner.node == node && owner.incarnation <= incarnation; // mutant sim-crash-of-all-lives: let dies = |owner: Owner| owner.node == node;
     fetch_landed();
     let dying = TASKS.with_borrow_mut(|tasks| {
         let index = usize::from(node);

@@ -94,7 +94,6 @@ fn settings_choose_the_seeds() {
         });
         harness.options.seeds = seeds;
         harness.seeds(&settings).expect("none fails");
-        drop(harness);
         assert_eq!((low.get(), high.get()), expected);
     };
     let set = |seeds, first| Settings { seeds, first, replay: None };

@@ -155,6 +155,7 @@ impl Drop for Sleep {
     fn drop(&mut self) {
         let Some(slot) = self.slot.take() else { return };
         if run() == self.run && NOW.get() < self.at {
+            // mutant sim-runs-meet: if NOW.get() < self.at {
             drop(
                 TIMERS.with_borrow_mut(|timers| timers.wakers.get_mut(slot as usize).and_then(Option::take)),
             );
