@@ -5,6 +5,7 @@
 //! - [`items`] takes a block apart by tokens, so that a half-typed item costs only itself.
 //! - [`derive_state`] writes undo, redo and snapshot of a state from its fields.
 //! - [`derive_wire`] writes schema, encoding and decoding of a value.
+//! - [`sim_test`](mod@sim_test) makes a test of many seeds.
 //!
 //! Signatures are parsed, bodies never; one mistake gives one message at the user's own token.
 
@@ -17,6 +18,7 @@ mod entity;
 mod items;
 mod method;
 mod service;
+mod sim_test;
 
 /// A value that travels. For crates that depend on `nigh`.
 #[proc_macro_derive(Wire, attributes(wire))]
@@ -62,4 +64,13 @@ pub fn entity(attr: Raw, item: Raw) -> Raw {
 #[proc_macro_attribute]
 pub fn service(attr: Raw, item: Raw) -> Raw {
     service::expand(attr.into(), item.into()).into()
+}
+
+/// A test that runs once for each seed: `#[nigh_sim::test]` on `fn name(sim: &mut Sim)`, or
+/// `#[nigh_sim::test(seeds = 500)]`; 200 without.
+///
+/// A seed that fails is made small and printed with the command that replays it.
+#[proc_macro_attribute]
+pub fn sim_test(attr: Raw, item: Raw) -> Raw {
+    sim_test::expand(attr.into(), item.into()).into()
 }

@@ -11,6 +11,7 @@ extern crate self as nigh;
 
 mod app;
 mod args;
+mod buggify;
 mod calls;
 mod clock;
 mod config;
@@ -62,6 +63,7 @@ pub use nigh_wire as __wire;
 /// What macros write; not for people.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::buggify::{fires as buggify_fires, install as buggify_install};
     pub use crate::entity::{Reply, Run};
     pub use crate::method::*;
     pub use crate::service::BoxFuture;

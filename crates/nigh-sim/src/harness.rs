@@ -1,0 +1,281 @@
+//! A test of many seeds: runs them, makes a failing one small, and says how to see it again.
+//!
+//! - [`Harness::seeds`] runs seed after seed. Start here.
+//! - [`Harness::replay`] runs the one case of `NIGH_SIM`, or of a row, and prints its trace.
+//! - [`report`] words what a person reads.
+//!
+//! This module alone reads settings and a real clock: how many seeds, which one, and how long minimising may take.
+//! No run sees either.
+
+#![expect(clippy::disallowed_methods, reason = "settings of tests, and the time that minimising may take")]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::case::Case;
+use crate::minimise::{Minimised, minimise};
+use crate::plan::{Counts, Planned};
+
+mod report;
+
+/// Seeds of a test that names no number: 2,000 a second leave it far below a second.
+const SEEDS_DEFAULT: u64 = 200;
+/// One in this many seeds runs twice, the first one too.
+const TWICE_EVERY: u64 = 20;
+/// What a person waits for a smaller case.
+const MINIMISE_FOR: Duration = Duration::from_secs(1);
+const MINIMISE_RUNS_MAX: u32 = 2_000;
+/// Longest trace that is printed; the end matters most.
+const TRACE_LINES_MAX: usize = 2_000;
+
+/// How one run went.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outcome {
+    /// What was violated: the judge, a colon, what it saw.
+    pub(crate) failure: Option<String>,
+    /// Of the whole trace.
+    pub(crate) hash: u64,
+    pub(crate) events: u64,
+    pub(crate) simulated: Duration,
+    /// The plan that was followed, drawn or given.
+    pub(crate) planned: Vec<Planned>,
+    /// The topology that was drawn or given.
+    pub(crate) topology: Option<String>,
+    /// Faults that happened.
+    pub(crate) faults: Counts,
+    /// A record a line, if it was asked for.
+    pub(crate) trace: Option<String>,
+    /// Points of `buggify!` that were visited, and whether they fired.
+    pub(crate) points: Vec<(&'static str, bool)>,
+}
+
+/// What the attribute says.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Package of the test, for the command that replays.
+    pub package: &'static str,
+    /// `#[nigh_sim::test(seeds = 500)]`.
+    pub seeds: Option<u64>,
+}
+
+/// What a person set for this run of the tests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// `NIGH_SIM`: this case and no other.
+    pub(crate) replay: Option<String>,
+    /// `NIGH_SIM_SEEDS`.
+    pub(crate) seeds: Option<u64>,
+    /// `NIGH_SIM_FIRST`.
+    pub(crate) first: Option<u64>,
+}
+
+impl Settings {
+    /// An error names the variable.
+    fn of_environment() -> Result<Self, String> {
+        let number = |name: &str| match std::env::var(name) {
+            Ok(text) => {
+                text.trim().parse().map(Some).map_err(|_| format!("{name}={text}: that is no number"))
+            }
+            Err(_) => Ok(None),
+        };
+        Ok(Settings {
+            replay: std::env::var("NIGH_SIM").ok(),
+            seeds: number("NIGH_SIM_SEEDS")?,
+            first: number("NIGH_SIM_FIRST")?,
+        })
+    }
+}
+
+thread_local! {
+    /// The case of the row that is being run.
+    static ROW: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Runs one case of a test, as a regression test: a seed that failed once stays as a row.
+///
+/// `case` is what a failing test printed: `nigh_sim::row(money_is_conserved, "seed=2589 faults=[…]")`. Panics if
+/// it fails again, as the test does.
+pub fn row(test: fn(), case: &str) {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            ROW.set(None);
+        }
+    }
+    ROW.set(Some(case.to_owned()));
+    let _reset = Reset;
+    test();
+}
+
+/// Runs a test as its settings and the environment say; panics with the report if it fails.
+pub(crate) fn run_test(name: &str, options: Options, run: impl Fn(&Case, bool) -> Outcome) {
+    let lock = lock_hash();
+    let harness = Harness { name, options, lock, run };
+    let result = match ROW.take() {
+        Some(case) => harness.replay(&case, false),
+        None => Settings::of_environment().and_then(|settings| match &settings.replay {
+            Some(case) => harness.replay(case, true),
+            None => harness.seeds(&settings),
+        }),
+    };
+    match result {
+        Ok(summary) => println!("{summary}"),
+        Err(report) => panic!("{report}"),
+    }
+}
+
+/// What all seeds of a test came to.
+#[derive(Debug, Default)]
+struct Sum {
+    seeds: u64,
+    events: u64,
+    simulated: Duration,
+    faults: Counts,
+    points: BTreeMap<&'static str, bool>,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        self.simulated += outcome.simulated;
+        self.faults.merge(&outcome.faults);
+        for (name, fired) in &outcome.points {
+            *self.points.entry(name).or_default() |= fired;
+        }
+    }
+}
+
+/// One test and how to run a case of it.
+pub(crate) struct Harness<'a, F> {
+    /// With module, as `crate::module::name`.
+    pub(crate) name: &'a str,
+    pub(crate) options: Options,
+    pub(crate) lock: u16,
+    /// The flag asks for the trace.
+    pub(crate) run: F,
+}
+
+impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
+    /// All seeds; the error is the report of the first that fails.
+    pub(crate) fn seeds(&self, settings: &Settings) -> Result<String, String> {
+        let first = settings.first.unwrap_or(0);
+        let count = settings.seeds.or(self.options.seeds).unwrap_or(SEEDS_DEFAULT);
+        let mut sum = Sum::default();
+        for seed in (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+            let case = Case::of_seed(seed);
+            let began = Instant::now();
+            let outcome = (self.run)(&case, false);
+            if let Some(why) = &outcome.failure {
+                return Err(self.failed(&case, why, &outcome, began.elapsed()));
+            }
+            let twice = (seed - first).is_multiple_of(TWICE_EVERY); // mutant harness-never-twice: let twice = false;
+            if twice {
+                self.twice(&case, outcome.hash)?;
+            }
+            sum.add(&outcome);
+        }
+        Ok(report::summary(self.name, &sum))
+    }
+
+    /// One case, to be looked at.
+    pub(crate) fn replay(&self, text: &str, with_trace: bool) -> Result<String, String> {
+        let case: Case = text.parse().map_err(|why| format!("`{text}`: {why}"))?;
+        case.check_lock(self.lock).map_err(|why| format!("`{text}`: {why}"))?;
+        let outcome = (self.run)(&case, with_trace);
+        if let Some(trace) = &outcome.trace {
+            println!("{}", report::tail(trace, TRACE_LINES_MAX));
+        }
+        let hash = outcome.hash;
+        match outcome.failure {
+            Some(why) => Err(format!(
+                "{why}\n  case:   {case}\n  trace:  hash {hash:016x}{}",
+                self.hint(&case, with_trace)
+            )),
+            None => Ok(format!("{}: `{case}` passes, trace hash {hash:016x}", self.name)),
+        }
+    }
+
+    fn hint(&self, case: &Case, with_trace: bool) -> String {
+        match with_trace {
+            true => String::new(),
+            false => format!("\n  replay: {}", self.command(case)),
+        }
+    }
+
+    /// The same case again: another hash means that the run does not follow from the seed.
+    fn twice(&self, case: &Case, hash: u64) -> Result<(), String> {
+        let again = (self.run)(case, false);
+        let same = again.hash == hash; // mutant harness-any-hash: let same = true;
+        if same {
+            return Ok(());
+        }
+        let traces = [(self.run)(case, true).trace, (self.run)(case, true).trace];
+        let told = match traces {
+            [Some(a), Some(b)] => report::first_difference(&a, &b),
+            _ => "no trace was kept".into(),
+        };
+        let case = Case { lock: Some(self.lock), ..case.clone() };
+        Err(format!(
+            "the run is not a function of its seed: seed {} of `{}` ran twice, and its traces differ\n  {told}\n  \
+             often: the order of a HashMap, a clock, randomness or a thread in code of the test\n  replay: {}",
+            case.seed,
+            self.name,
+            self.command(&case)
+        ))
+    }
+
+    /// Makes it small and words it. `took`: what one run takes.
+    fn failed(&self, case: &Case, why: &str, outcome: &Outcome, took: Duration) -> String {
+        let found = Case { lock: Some(self.lock), ..case.clone() };
+        let explicit = Case {
+            faults: Some(outcome.planned.clone()),
+            topology: outcome.topology.clone(),
+            ..case.clone()
+        };
+        let kind = kind_of(why);
+        let fails = |case: &Case| (self.run)(case, false).failure.is_some_and(|why| kind_of(&why) == kind);
+        let small = fails(&explicit).then(|| {
+            let began = Instant::now();
+            let affordable = MINIMISE_FOR.as_nanos() / took.as_nanos().max(1);
+            let runs_max = u32::try_from(affordable).unwrap_or(u32::MAX).min(MINIMISE_RUNS_MAX);
+            minimise(explicit, runs_max, |case| began.elapsed() < MINIMISE_FOR && fails(case))
+        });
+        let small = small.unwrap_or_else(|| Minimised { case: case.clone(), runs: 0 });
+        let last = (self.run)(&small.case, false).failure.unwrap_or_else(|| why.to_owned());
+        report::failure(&report::Failed {
+            name: self.name,
+            found: &found,
+            why: &last,
+            faults: outcome.planned.len(),
+            small: &small,
+            command: &self.command(&Case { lock: Some(self.lock), ..small.case.clone() }),
+        })
+    }
+
+    /// What runs that case again, in a shell.
+    fn command(&self, case: &Case) -> String {
+        format!("NIGH_SIM='{case}' cargo test -p {} {}", self.options.package, report::test_name(self.name))
+    }
+}
+
+/// What was violated, without what it saw: a smaller case fails for the same reason.
+fn kind_of(why: &str) -> &str {
+    why.split(':').next().unwrap_or(why)
+}
+
+/// Short hash of the lock file of this build: other versions of crates are another program. 0 without one.
+fn lock_hash() -> u16 {
+    let here = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let files = Path::new(&here).ancestors().map(|folder| folder.join("Cargo.lock"));
+    let text = files.filter_map(|file| std::fs::read(file).ok()).next().unwrap_or_default();
+    match text.is_empty() {
+        true => 0,
+        false => u16::from_be_bytes(*blake3::hash(&text).as_bytes().first_chunk().expect("a hash is longer")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

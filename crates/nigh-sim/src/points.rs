@@ -1,0 +1,109 @@
+//! Decides which points of `nigh::buggify!` fire, from the seed, and keeps which did.
+//!
+//! As in FoundationDB: a point is on in half of the runs, so that rare paths meet calm ones, and then fires at a
+//! quarter of its visits.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::rng::Rng;
+
+thread_local! {
+    static POINTS: RefCell<Option<Points>> = const { RefCell::new(None) };
+}
+
+struct Points {
+    seed: u64,
+    fire: bool,
+    /// Ordered, so that reports are.
+    visited: BTreeMap<&'static str, Point>,
+}
+
+/// One point in one run; its stream is its own, so that a visit more of another moves nothing here.
+struct Point {
+    is_on: bool,
+    rng: Rng,
+    fired: u64,
+}
+
+/// Points of this thread are decided from a seed until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Installed {
+    /// Not to be sent: it stands for this thread.
+    _here: std::marker::PhantomData<*const ()>,
+}
+
+impl Installed {
+    /// Without `fire` none fires; visits are kept all the same.
+    pub(crate) fn new(seed: u64, fire: bool) -> Self {
+        POINTS.set(Some(Points { seed, fire, visited: BTreeMap::new() }));
+        nigh::__private::buggify_install(Some(decide));
+        Installed { _here: std::marker::PhantomData }
+    }
+
+    /// Points visited, and whether they fired.
+    pub(crate) fn visited(&self) -> Vec<(&'static str, bool)> {
+        POINTS.with_borrow(|points| {
+            let visited = points.iter().flat_map(|points| &points.visited);
+            visited.map(|(name, point)| (*name, point.fired > 0)).collect()
+        })
+    }
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        nigh::__private::buggify_install(None);
+        POINTS.set(None);
+    }
+}
+
+fn decide(name: &'static str) -> bool {
+    POINTS.with_borrow_mut(|points| {
+        let Some(points) = points else { return false };
+        let seed = points.seed;
+        let point = points.visited.entry(name).or_insert_with(|| {
+            let mut rng = Rng::of(seed, name, u64::MAX);
+            Point { is_on: rng.chance(1, 2), rng, fired: 0 }
+        });
+        let fires = points.fire && point.is_on && point.rng.chance(1, 4);
+        point.fired += u64::from(fires);
+        fires
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    //! Shares, and that a seed decides.
+
+    use nigh::buggify;
+
+    use super::Installed;
+
+    /// How often each of two points fired in 100 visits of one run.
+    fn run(seed: u64, fire: bool) -> (usize, usize) {
+        let installed = Installed::new(seed, fire);
+        let count = |point: fn() -> bool| (0..100).filter(|_| point()).count();
+        let counts = (count(|| buggify!("test.a")), count(|| buggify!("test.b")));
+        let expected = [("test.a", counts.0 > 0), ("test.b", counts.1 > 0)];
+        assert_eq!(installed.visited(), expected);
+        counts
+    }
+
+    #[test]
+    fn half_of_the_runs_a_quarter_of_the_visits() {
+        assert!(!buggify!("test.a"));
+        let runs: Vec<(usize, usize)> = (0..200).map(|seed| run(seed, true)).collect();
+        let on = |counts: Vec<usize>| counts.into_iter().filter(|count| *count > 0).collect::<Vec<_>>();
+        for counts in [on(runs.iter().map(|run| run.0).collect()), on(runs.iter().map(|run| run.1).collect())]
+        {
+            assert!((80..120).contains(&counts.len()), "{}", counts.len());
+            let mean = counts.iter().sum::<usize>() / counts.len();
+            assert!((22..28).contains(&mean), "{mean}");
+        }
+        let both = runs.iter().filter(|(a, b)| *a > 0 && *b > 0).count();
+        assert!((30..70).contains(&both), "{both}");
+        assert_eq!(runs, (0..200).map(|seed| run(seed, true)).collect::<Vec<_>>());
+        assert!((0..50).all(|seed| run(seed, false) == (0, 0)));
+        assert!(!buggify!("test.a"));
+    }
+}

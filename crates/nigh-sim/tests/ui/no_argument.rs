@@ -1,0 +1,6 @@
+//! Nothing to simulate with.
+
+#[nigh_sim::test]
+fn moves_money() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+//! Not a function.
+
+#[nigh_sim::test]
+struct Money;
+
+fn main() {}
