@@ -1,39 +1,51 @@
 //! A whole nigh application in one thread: processes, network, disk, clocks and faults, all from one seed.
 //!
-//! - [`host`] drives a run: simulated time, tasks, and tokio's timers beside them. Start here.
-//! - [`tasks`] holds the code of all nodes.
-//! - [`agenda`] is what is still to come; [`rng`] is chance.
+//! What a test writes: [`Sim`] describes a run, [`Client`] uses the application in it. Behind it, in reading order:
+//!
+//! - [`run`] makes a run of a scenario and a seed. Start here.
+//! - [`world`] is the processes, their links and logs, and the faults; [`network`] what moves between them;
+//!   [`surroundings`] what each has instead of the system.
+//! - [`board`] is where clients reach processes, [`book`] what happened, [`judge`] what must be true of it.
 //! - [`plan`] is what goes wrong, as data; [`case`] a whole run as text, which [`minimise`] makes small.
 //! - [`harness`] runs a test's seeds and words what failed.
-//! - [`panics`] makes a panic an event of its node.
-//! - [`points`] decides what `nigh::buggify!` answers.
+//! - [`host`] drives a run: simulated time, tasks, and tokio's timers beside them; [`tasks`] holds the code of all;
+//!   [`agenda`] is what is still to come; [`rng`] is chance; [`points`] decides what `nigh::buggify!` answers.
 //!
 //! Nothing here reads a clock or draws from the system: a run is a function of its seed, its plan of faults and the
 //! program.
 
-#![allow(dead_code, reason = "the nodes that use the driver come in later commits")]
-
 mod agenda;
+mod board;
+mod book;
 mod case;
+mod durable;
 mod harness;
 mod host;
+pub mod judge;
 mod minimise;
+mod network;
 mod panics;
 mod plan;
 mod points;
+mod program;
 mod rng;
-mod stand_in;
+mod run;
+mod services;
+mod sim;
+mod surroundings;
 mod tasks;
+mod world;
 
+pub use durable::Durable;
 pub use harness::row;
 pub use nigh_macros::sim_test as test;
 pub use plan::{Fault, Left, Planned};
 pub use rng::Rng;
-pub use stand_in::Sim;
+pub use sim::{Client, Cost, Sim, Topology, trips};
 
 /// What macros write; not for people.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::harness::Options;
-    pub use crate::stand_in::run_test;
+    pub use crate::run::run_test;
 }

@@ -12,7 +12,7 @@ use nigh_proto::Instant;
 use nigh_proto::calls::caller::PeerFacts;
 use nigh_proto::link::error::LinkError;
 use nigh_proto::placement::Role;
-use nigh_proto::shards::{Epoch, ShardId};
+use nigh_proto::shards::{Epoch, Position, ShardId};
 use nigh_wire::{Bytes, Catalogue, Cause, Value};
 
 use crate::app::App;
@@ -28,6 +28,7 @@ use crate::recover::recover;
 use crate::routes::Routes;
 use crate::service::Service;
 use crate::services::Listed;
+pub use crate::services::{Answered, Gate};
 pub use crate::shards::commit::Group;
 use crate::shards::commit::{self, Progress};
 use crate::shards::host::{Cell, Host, Wrote};
@@ -74,11 +75,21 @@ impl Blueprint {
         &self.catalogue
     }
 
-    /// Another implementation of a service it lists; false if it lists none of that name.
-    pub fn with_service<S: Service + ?Sized>(&mut self, implementation: Box<S>) -> bool {
-        let new = Listed::new(implementation);
-        let listed = self.services.iter_mut().find(|s| s.contract.name == new.contract.name);
-        listed.map(|listed| *listed = new).is_some()
+    /// Another implementation of a service it lists, behind a gate. Gives its name.
+    ///
+    /// # Errors
+    ///
+    /// It lists no service of that name.
+    pub fn with_service<S: Service + ?Sized>(
+        &mut self,
+        implementation: Box<S>,
+        gate: Arc<dyn Gate>,
+    ) -> std::result::Result<String, String> {
+        let new = Listed::gated(implementation, gate);
+        let name = new.contract.name.clone();
+        let listed = self.services.iter_mut().find(|s| s.contract.name == name).ok_or(name.clone())?;
+        *listed = new;
+        Ok(name)
     }
 
     /// The same, with services that can be exchanged without a change of this one.
@@ -104,21 +115,30 @@ impl Blueprint {
 
     /// One that nobody changed yet; `None` if there is no such entity.
     pub fn fresh(&self, entity: &str) -> Option<AnyEntity> {
-        let at = self.hosts.iter().position(|h| &**h.name() == entity)?;
-        Some(AnyEntity { cell: self.hosts[at].fresh(), host: at, hosts: self.hosts.clone() })
+        let host = self.hosts.iter().find(|h| &**h.name() == entity)?;
+        Some(AnyEntity { cell: host.fresh() })
     }
+
+    /// One from its snapshot; `None` if these bytes are none.
+    pub fn restore(&self, entity: &str, snapshot: &Bytes) -> Option<AnyEntity> {
+        let host = self.hosts.iter().find(|h| &**h.name() == entity)?;
+        Some(AnyEntity { cell: host.restore(snapshot).ok()? })
+    }
+}
+
+/// Wire name of a service.
+pub fn service_name<S: Service + ?Sized>() -> String {
+    S::contract().name
 }
 
 /// An entity outside of every process: for judges, who run again what was run.
 pub struct AnyEntity {
     cell: Box<dyn Cell>,
-    host: usize,
-    hosts: Arc<[Box<dyn Host>]>,
 }
 
 impl std::fmt::Debug for AnyEntity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "AnyEntity({})", self.hosts[self.host].name())
+        f.write_str("AnyEntity")
     }
 }
 
@@ -200,12 +220,6 @@ impl AnyEntity {
     /// As typed state.
     pub fn state(&self) -> &dyn Any {
         self.cell.state()
-    }
-
-    /// The same state once more; `None` if its snapshot does not restore, which is a fault of the state's codec.
-    pub fn copied(&self) -> Option<Self> {
-        let cell = self.hosts[self.host].restore(&self.cell.snapshot()).ok()?;
-        Some(AnyEntity { cell, host: self.host, hosts: self.hosts.clone() })
     }
 }
 
@@ -365,6 +379,18 @@ impl Engine {
     /// True if a shard turned out to be another's: the process is to end.
     pub fn is_fenced(&self) -> bool {
         self.store.as_ref().is_some_and(|store| store.owner.core().taken.is_some())
+    }
+
+    /// Where each of its shards stands: under which epoch, and how much of its log it has read or written.
+    pub fn heads(&self) -> Vec<(ShardId, Epoch, Position)> {
+        let Some(store) = &self.store else { return vec![] };
+        store.owner.core().shards.iter().map(|s| (s.id(), s.epoch(), s.next())).collect()
+    }
+
+    /// True if all it has in memory is durable.
+    pub fn is_durable(&self) -> bool {
+        let Some(store) = &self.store else { return true };
+        store.owner.core().shards.iter().all(|s| s.durable() == s.next())
     }
 
     /// Snapshot of the entity with this key as this process has it, durable or not. `None` if it has not the entity.

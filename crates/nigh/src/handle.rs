@@ -110,6 +110,18 @@ impl Nigh {
     pub fn perform(&self, ask: Untyped) -> impl Future<Output = Outcome> + Send + use<> {
         self.performer.perform(ask)
     }
+
+    /// As [`Perform::reserve`]: for whatever stands before this handle.
+    #[doc(hidden)]
+    pub fn reserve(&self, ask: &Untyped) -> Option<Ticket> {
+        self.performer.reserve(ask)
+    }
+
+    /// As [`Perform::release`].
+    #[doc(hidden)]
+    pub fn release(&self, id: CallId) {
+        self.performer.release(id);
+    }
 }
 
 /// How a call is asked: belongs to the asking, not to the call.

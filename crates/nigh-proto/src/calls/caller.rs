@@ -36,8 +36,8 @@ pub use self::peer::{PeerFacts, PeerId, Slot};
 use self::schedule::Schedule;
 use self::what::Place;
 pub use self::what::{Identity, Outcome, Serves, What, Writes};
-use super::DEADLINE_MAX;
 use super::request::{Answer, Known, Order, Refusal, Request};
+use super::{DEADLINE_MAX, FUTURE_MAX};
 use crate::Instant;
 use crate::shards::ShardId;
 
@@ -376,15 +376,19 @@ impl<W> Caller<W> {
         self.ledger.known(self.ledger.era(), shard, self.next)
     }
 
-    /// True if some floor has stopped at a 65th doubt: records pile up there until doubts are settled, or
-    /// until [`Caller::renew`].
-    pub fn is_stalled(&self) -> bool {
-        self.ledger.is_stalled()
+    /// True if this id is of no more use towards that peer, until [`Caller::renew`]: some floor has stopped at a
+    /// 65th doubt, so that records pile up there; or our clock was far ahead once and was set right, and since
+    /// births never fall (R16), each further call would be born too far in the future (R17).
+    pub fn is_stalled(&self, clock: Time, to: PeerId) -> bool {
+        let log_time = self.schedule.peers.get(&to).map_or(clock, |peer| peer.log_time(clock));
+        let too_far = self.last_birth > log_time.saturating_add(FUTURE_MAX); // mutant births-stay-ahead: let too_far = false;
+        too_far || self.ledger.is_stalled()
     }
 
     /// Goes on under a fresh random id (R1). What is open or reserved keeps its own; order holds within one id.
     pub fn renew(&mut self, id: CallerId) {
         self.id = id;
+        self.last_birth = Time::EPOCH;
         self.ledger.renew();
         self.assert_invariants();
     }

@@ -5,11 +5,13 @@
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{run, wake_host};
 use crate::agenda::{Agenda, Due};
+use crate::surroundings::WALL_AT_START;
 
 thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
@@ -52,6 +54,8 @@ pub(crate) fn follow(began: Option<Instant>) {
 pub(crate) fn set_now(at: u64) {
     debug_assert!(at >= NOW.get(), "time runs forward");
     NOW.set(at);
+    // What clocks of the standard library say on this thread, if it is guarded.
+    nigh_guard::set_time(Duration::from_nanos(at), Duration::from_nanos(WALL_AT_START + at));
 }
 
 /// The next number of the one count that all agendas of a run share.

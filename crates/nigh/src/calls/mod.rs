@@ -64,7 +64,7 @@ impl Calls {
         let (waiter, outcome) = oneshot::channel();
         let (started, work, due) = {
             let mut machine = self.machine();
-            if machine.is_stalled() {
+            if machine.is_stalled(self.clock.wall(), to) {
                 machine.renew(CallerId(self.clock.entropy()));
             }
             let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);

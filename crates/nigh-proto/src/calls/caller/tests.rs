@@ -168,18 +168,18 @@ fn the_floor_stops_at_the_65th_doubt() {
     let doubt = |run: &mut Run| run.play("call send expire");
     (0..64).for_each(|_| doubt(&mut run));
     let known = run.caller.known(run::SHARD);
-    assert_eq!((known.floor, known.doubts.len(), run.caller.is_stalled()), (64, 64, false));
+    assert_eq!((known.floor, known.doubts.len(), run.is_stalled()), (64, 64, false));
     doubt(&mut run);
     run.play("call:b send done:66");
     let known = run.caller.known(run::SHARD);
-    assert_eq!((known.floor, known.doubts.len(), run.caller.is_stalled()), (64, 64, true));
+    assert_eq!((known.floor, known.doubts.len(), run.is_stalled()), (64, 64, true));
     run.play("drop:7");
     let known = run.caller.known(run::SHARD);
-    assert_eq!((known.floor, known.doubts.len(), run.caller.is_stalled()), (66, 64, false));
+    assert_eq!((known.floor, known.doubts.len(), run.is_stalled()), (66, 64, false));
     doubt(&mut run);
-    assert!(run.caller.is_stalled());
+    assert!(run.is_stalled());
     run.caller.renew(CallerId(9));
-    assert!(!run.caller.is_stalled());
+    assert!(!run.is_stalled());
     assert_eq!(run.caller.known(run::SHARD), Known { floor: 67, doubts: vec![] });
 }
 
@@ -194,7 +194,24 @@ fn forgotten_doubts_stop_the_floor_for_good() {
         run.play(&format!("drop:{number}"));
     }
     let known = run.caller.known(run::SHARD);
-    assert_eq!((known.floor, run.caller.is_stalled()), (ledger::DOUBTS_KEPT_MAX as u64, true));
+    assert_eq!((known.floor, run.is_stalled()), (ledger::DOUBTS_KEPT_MAX as u64, true));
+}
+
+/// R16, R17: a clock that was far ahead and is set right leaves births that no owner takes: time for a fresh id.
+#[test]
+fn births_of_the_far_future_stall() {
+    let mut run = Run::of("call send done:1");
+    let right = run.clock;
+    run.clock = right.saturating_add(2 * crate::calls::FUTURE_MAX);
+    run.play("call send done:2");
+    assert!(!run.is_stalled(), "while the clock is ahead, so is all that is born");
+    run.clock = right;
+    assert!(run.is_stalled());
+    run.caller.renew(CallerId(9));
+    assert!(!run.is_stalled());
+    run.play("call send");
+    let births: Vec<_> = run.ids.values().map(|id| id.birth).collect();
+    assert_eq!((births[2], run.is_stalled()), (births[0], false));
 }
 
 /// What is open under the old id keeps its id and its order; nothing of it is told under the new one.

@@ -74,6 +74,10 @@ fn changed(what: What, change: impl FnOnce(&mut Writes)) -> What {
 }
 
 impl Run {
+    pub(super) fn is_stalled(&self) -> bool {
+        self.caller.is_stalled(self.clock, PEER)
+    }
+
     pub(super) fn of(script: &str) -> Run {
         let clock = Time::from_nanos(1_000_000_000_000_000_000);
         let mut caller = Caller::new(CallerId(7), 1, CallerConfig::default());

@@ -1,0 +1,240 @@
+//! Where clients reach processes: a client is outside of them, and outlives them.
+//!
+//! [`Reach`] performs for a client what the process it is attached to would: whatever becomes of that process, its
+//! client hears the truth, and [`Book`](crate::book::Book) has it in writing. A call whose process died is in doubt, and
+//! its ticket is what the process itself would have given.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use nigh::Nigh;
+use nigh::perform::{Ask, Identity, Outcome, Perform, What};
+use nigh_proto::calls::RETENTION;
+use nigh_wire::{CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, Ticket};
+
+use crate::book::{Book, Op};
+use crate::surroundings::{is_own_end, take_started, touch};
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What clients see of the processes.
+pub(crate) struct Board {
+    catalogue: Arc<Catalogue>,
+    slots: Mutex<Vec<Slot>>,
+    book: Mutex<Book>,
+}
+
+impl std::fmt::Debug for Board {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Board")
+    }
+}
+
+/// One process.
+#[derive(Default)]
+struct Slot {
+    /// `None` while it is down.
+    nigh: Option<Nigh>,
+    /// Rises with each end of the process.
+    ends: u32,
+    /// Who waits for it, by what was asked.
+    waiting: BTreeMap<Op, Waker>,
+}
+
+impl Board {
+    pub(crate) fn new(catalogue: Arc<Catalogue>, processes: u16, book: Book) -> Arc<Self> {
+        let slots = (0..processes).map(|_| Slot::default()).collect();
+        Arc::new(Board { catalogue, slots: Mutex::new(slots), book: Mutex::new(book) })
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A process is up.
+    pub(crate) fn put(&self, process: u16, nigh: Nigh) {
+        self.slots()[usize::from(process)].nigh = Some(nigh);
+    }
+
+    /// A process has ended: who waits for it hears so.
+    pub(crate) fn take(&self, process: u16) {
+        let (nigh, waiting) = {
+            let slot = &mut self.slots()[usize::from(process)];
+            slot.ends += 1;
+            (slot.nigh.take(), std::mem::take(&mut slot.waiting))
+        };
+        waiting.into_values().for_each(Waker::wake);
+        drop(nigh);
+    }
+
+    /// The handle of a client at this process.
+    pub(crate) fn reach(self: &Arc<Self>, client: u16, process: u16) -> Nigh {
+        Nigh::new(Arc::new(Reach { board: self.clone(), client, process }))
+    }
+}
+
+/// Performs for one client through one process.
+struct Reach {
+    board: Arc<Board>,
+    client: u16,
+    process: u16,
+}
+
+impl Perform for Reach {
+    fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.board.catalogue
+    }
+
+    fn perform(&self, ask: Ask) -> BoxFuture<Outcome> {
+        let (nigh, ends) = {
+            let slot = &self.board.slots()[usize::from(self.process)];
+            (slot.nigh.clone(), slot.ends)
+        };
+        let op = self.board.book().asked(self.client, self.process, &ask);
+        let Some(nigh) = nigh else {
+            // As with a refused connection: nothing left the client.
+            let outcome = Outcome::NotDone(Cause::Stopped);
+            self.board.book().answered(op, &outcome);
+            return Box::pin(std::future::ready(outcome));
+        };
+        let lost = Lost::of(&self.board.catalogue, &ask);
+        take_started();
+        let asked = catch_unwind(AssertUnwindSafe(|| nigh.perform(ask)));
+        touch(self.process);
+        let id = take_started();
+        if let Some(id) = id {
+            self.board.book().started(op, id);
+        }
+        let inner: Option<BoxFuture<Outcome>> = match asked {
+            Ok(future) => Some(Box::pin(future)),
+            Err(payload) if is_own_end(payload.as_ref()) => None,
+            Err(payload) => resume_unwind(payload),
+        };
+        Box::pin(Asking { board: self.board.clone(), process: self.process, ends, op, inner, lost, id })
+    }
+
+    fn reserve(&self, ask: &Ask) -> Option<Ticket> {
+        let nigh = self.board.slots()[usize::from(self.process)].nigh.clone()?;
+        nigh.reserve(ask)
+    }
+
+    fn release(&self, id: CallId) {
+        let nigh = self.board.slots()[usize::from(self.process)].nigh.clone();
+        touch(self.process);
+        nigh.into_iter().for_each(|nigh| nigh.release(id));
+    }
+}
+
+/// What a client needs to know of a call whose process died.
+struct Lost {
+    ticket: Option<Box<dyn Fn(CallId) -> Ticket + Send>>,
+}
+
+impl Lost {
+    fn of(catalogue: &Catalogue, ask: &Ask) -> Self {
+        let What::Method { method, key, args } = &ask.what else { return Lost { ticket: None } };
+        let Some((contract, method)) = catalogue.method(*method) else { return Lost { ticket: None } };
+        if method.class == Class::Read {
+            return Lost { ticket: None };
+        }
+        let keyed = match &ask.identity {
+            Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
+            _ => None,
+        };
+        let (of, name, shape) = (contract.name.clone(), method.name, method.answer_hash());
+        let fingerprint = match key {
+            Some(key) => Fingerprint::of(&of, key, name, &args.to_bytes()),
+            None => Fingerprint::of(&of, &[], name, &args.to_bytes()),
+        };
+        let key = key.clone();
+        Lost {
+            ticket: Some(Box::new(move |id| {
+                Ticket::from(Doubt {
+                    id,
+                    of: of.clone(),
+                    key: key.clone(),
+                    method: name.to_owned(),
+                    shape,
+                    fingerprint,
+                    keyed: keyed.clone().map(|key| Keyed { principal: String::new(), key }),
+                    settles_until: id.birth.saturating_add(RETENTION),
+                })
+            })),
+        }
+    }
+
+    /// What its client is told.
+    fn outcome(&self, id: Option<CallId>) -> Outcome {
+        match (&self.ticket, id) {
+            (Some(ticket), Some(id)) => Outcome::InDoubt(ticket(id)),
+            _ => Outcome::NotDone(Cause::Stopped),
+        }
+    }
+}
+
+/// One thing asked, until its client hears of it or lets go.
+struct Asking {
+    board: Arc<Board>,
+    process: u16,
+    /// Of the process when it was asked: later, it is another life of it.
+    ends: u32,
+    op: Op,
+    inner: Option<BoxFuture<Outcome>>,
+    lost: Lost,
+    id: Option<CallId>,
+}
+
+impl Asking {
+    fn is_lost(&self) -> bool {
+        self.inner.is_none() || self.board.slots()[usize::from(self.process)].ends != self.ends
+    }
+}
+
+impl Future for Asking {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        let this = &mut *self;
+        let polled = match (this.is_lost(), &mut this.inner) {
+            (false, Some(inner)) => match catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(context))) {
+                Ok(polled) => polled,
+                Err(payload) if is_own_end(payload.as_ref()) => Poll::Ready(this.lost.outcome(this.id)),
+                Err(payload) => resume_unwind(payload),
+            },
+            _ => Poll::Ready(this.lost.outcome(this.id)),
+        };
+        touch(this.process);
+        match polled {
+            Poll::Pending => {
+                let mut slots = this.board.slots();
+                slots[usize::from(this.process)].waiting.insert(this.op, context.waker().clone());
+                Poll::Pending
+            }
+            Poll::Ready(outcome) => {
+                this.inner = None;
+                this.board.slots()[usize::from(this.process)].waiting.remove(&this.op);
+                this.board.book().answered(this.op, &outcome);
+                Poll::Ready(outcome)
+            }
+        }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // Whoever dropped it let go of the call, which may or may not run.
+        let waker = self.board.slots()[usize::from(self.process)].waiting.remove(&self.op);
+        if self.inner.take().is_some() {
+            touch(self.process);
+            self.board.book().dropped(self.op);
+        }
+        drop(waker);
+    }
+}

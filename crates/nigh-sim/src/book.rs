@@ -1,0 +1,425 @@
+//! What happened in a run, as clients and the log saw it; the judges read it as it is written.
+//!
+//! Every process, client and log writes here, on the one thread of a run, in the order in which things happen. The
+//! trace is a hash always, and text if somebody will read it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use nigh::engine::{AnyEntity, Engine};
+use nigh::perform::{Ask, Outcome, What};
+use nigh::store::Append;
+use nigh_proto::Instant;
+use nigh_proto::shards::record::Blob;
+use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Ticket};
+
+use crate::durable::Durable;
+use crate::judge::{Asked, Heard, LogJudge, Verdict};
+use crate::program::Entities;
+use crate::rng::mix;
+use crate::sim::Cost;
+use crate::tasks::timers::now;
+
+/// Numbers what was asked in one run.
+pub(crate) type Op = u64;
+
+/// What must always be true of what is durable.
+pub(crate) struct Always {
+    pub(crate) what: String,
+    pub(crate) holds: Box<dyn Fn(&Durable<'_>) -> bool + Send>,
+}
+
+/// Simulated time after the calm within which links are made again: from then on, everything must be answered.
+const GRACE: u64 = 3_000_000_000;
+
+/// A ping or a pong is no larger; budgets leave them out.
+const PING_SIZE_MAX: usize = 16;
+
+/// See above.
+pub(crate) struct Book {
+    catalogue: Arc<Catalogue>,
+    judge: LogJudge<Entities>,
+    always: Vec<Always>,
+    entries: BTreeMap<Op, Entry>,
+    /// In doubt, and what was asked.
+    doubts: BTreeMap<CallId, (Op, Ticket)>,
+    ops: Op,
+    /// By service: it does not answer before.
+    down: Vec<(String, u64)>,
+    /// Service → services it needs.
+    needs: Vec<(String, String)>,
+    calm_at: Option<u64>,
+    wants_calm: bool,
+    finished: bool,
+    closed: bool,
+    /// Pieces with calls or answers from diallers, and bytes both ways, while a budget is measured.
+    measured: Option<(u64, u64)>,
+    violation: Option<String>,
+    hash: u64,
+    trace: Option<Vec<String>>,
+}
+
+/// Something asked.
+struct Entry {
+    client: u16,
+    process: u16,
+    at: u64,
+    what: Asking,
+    id: Option<CallId>,
+    open: bool,
+}
+
+#[derive(Clone)]
+struct Asking {
+    of: Arc<str>,
+    key: Option<Bytes>,
+    method: Arc<str>,
+    args: Bytes,
+    class: Class,
+    is_settle: Option<Ticket>,
+}
+
+impl Book {
+    pub(crate) fn new(
+        catalogue: Arc<Catalogue>,
+        entities: Entities,
+        always: Vec<Always>,
+        needs: Vec<(String, String)>,
+        trace: bool,
+        claims_max: u32,
+    ) -> Self {
+        Book {
+            catalogue,
+            judge: LogJudge::new(entities).with_claims(claims_max),
+            always,
+            entries: BTreeMap::new(),
+            doubts: BTreeMap::new(),
+            ops: 0,
+            down: vec![],
+            needs,
+            calm_at: None,
+            wants_calm: false,
+            finished: false,
+            measured: None,
+            closed: false,
+            violation: None,
+            hash: 0,
+            trace: trace.then(Vec::new),
+        }
+    }
+
+    /// A line for whoever reads the trace.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>12.3} ms  {}", now() as f64 / 1e6, line()));
+        }
+    }
+
+    /// Something happened that the seed decided.
+    pub(crate) fn mark(&mut self, what: u64, bytes: &[u8]) {
+        let mut hash = mix(self.hash ^ now()) ^ what;
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            hash = mix(hash ^ u64::from_le_bytes(word));
+        }
+        self.hash = hash;
+    }
+
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+    pub(crate) fn take_trace(&mut self) -> Option<String> {
+        self.trace.take().map(|lines| lines.join("\n"))
+    }
+    pub(crate) fn take_violation(&mut self) -> Option<String> {
+        self.violation.take()
+    }
+    pub(crate) fn violate(&mut self, what: impl Into<String>) {
+        self.violation.get_or_insert_with(|| what.into());
+    }
+    fn check<E: std::fmt::Display>(&mut self, judged: Result<(), E>) {
+        if let Err(violation) = judged {
+            self.violate(violation.to_string());
+        }
+    }
+    /// Nobody asks anything any more: what is left is to compare.
+    pub(crate) fn finish(&mut self) {
+        self.finished = true;
+    }
+    pub(crate) fn take_finished(&mut self) -> bool {
+        std::mem::take(&mut self.finished)
+    }
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+    /// Clients have done all they wanted: faults may end.
+    pub(crate) fn want_calm(&mut self) {
+        self.wants_calm = true;
+    }
+    pub(crate) fn take_wants_calm(&mut self) -> bool {
+        std::mem::take(&mut self.wants_calm)
+    }
+    pub(crate) fn calm(&mut self, at: u64) {
+        self.calm_at = Some(at);
+    }
+
+    /// What is sent from now on counts.
+    pub(crate) fn budget_begins(&mut self) {
+        self.measured = Some((0, 0));
+    }
+
+    /// A piece of bytes leaves, from who dialled or from who listens.
+    pub(crate) fn sent(&mut self, from_dialler: bool, bytes: &[u8]) {
+        self.mark(4 << 32, bytes);
+        if let Some((trips, size)) = &mut self.measured
+            && bytes.len() > PING_SIZE_MAX
+        {
+            *trips += u64::from(from_dialler);
+            *size += bytes.len() as u64;
+        }
+    }
+
+    pub(crate) fn budget_ends(&mut self, cost: Cost) {
+        let (trips, size) = self.measured.take().unwrap_or_default();
+        if let Some(why) = cost.exceeded(trips, size) {
+            self.violate(format!("budget: {why}"));
+        }
+    }
+
+    /// A service does not answer before `until`.
+    pub(crate) fn service_down(&mut self, service: u16, until: u64) {
+        let names = self.catalogue.contracts().filter(|c| matches!(c.kind, ContractKind::Service));
+        if let Some(contract) = names.skip(usize::from(service)).next() {
+            let name = contract.name.clone();
+            self.down.push((name, until));
+        }
+    }
+
+    /// Until when a service is down.
+    pub(crate) fn down_until(&self, service: &str) -> Option<u64> {
+        let down = self.down.iter().filter(|(name, until)| name == service && *until > now());
+        down.map(|(_, until)| *until).max()
+    }
+}
+
+/// What clients ask and hear.
+impl Book {
+    pub(crate) fn asked(&mut self, client: u16, process: u16, ask: &Ask) -> Op {
+        self.ops += 1;
+        let op = self.ops;
+        let Some(what) = self.asking(ask) else { return op };
+        self.mark(1 << 32 | u64::from(client), &what.args);
+        self.note(|| format!("client {client} asks process {process}: [{op}] {}", shown(&what)));
+        let is_write = what.class != Class::Read && what.key.is_some() && what.is_settle.is_none();
+        let entry = Entry { client, process, at: now(), what, id: None, open: true };
+        if !is_write && entry.what.is_settle.is_none() {
+            self.tell_judge(op, &entry);
+        }
+        self.entries.insert(op, entry);
+        op
+    }
+
+    fn asking(&self, ask: &Ask) -> Option<Asking> {
+        match &ask.what {
+            What::Method { method, key, args } => {
+                let (contract, method) = self.catalogue.method(*method)?;
+                Some(Asking {
+                    of: contract.name.as_str().into(),
+                    key: key.clone(),
+                    method: method.name.into(),
+                    args: args.to_bytes(),
+                    class: method.class,
+                    is_settle: None,
+                })
+            }
+            What::Settle(ticket) => Some(Asking {
+                of: ticket.of.as_str().into(),
+                key: ticket.key.clone(),
+                method: ticket.method.as_str().into(),
+                args: Bytes::new(),
+                class: Class::Read,
+                is_settle: Some(ticket.clone()),
+            }),
+            What::List { .. } => None,
+        }
+    }
+
+    fn tell_judge(&mut self, op: Op, entry: &Entry) {
+        let Asking { of, key, method, args, class, .. } = entry.what.clone();
+        let client = u32::from(entry.client);
+        let asked = Asked { op, client, id: entry.id, entity: of, key, method, args, class };
+        let judged = self.judge.asked(Instant::from_nanos(entry.at), asked);
+        self.check(judged);
+    }
+
+    /// A writing call was accepted under this id.
+    pub(crate) fn started(&mut self, op: Op, id: CallId) {
+        let Some(mut entry) = self.entries.remove(&op) else { return };
+        if entry.id.is_none() && entry.what.is_settle.is_none() && entry.what.class != Class::Read {
+            entry.id = Some(id);
+            if entry.what.key.is_some() {
+                self.tell_judge(op, &entry);
+            }
+        }
+        self.entries.insert(op, entry);
+    }
+
+    pub(crate) fn answered(&mut self, op: Op, outcome: &Outcome) {
+        let Some(entry) = self.entries.get_mut(&op) else { return };
+        entry.open = false;
+        let (at, id, what) = (Instant::from_nanos(now()), entry.id, entry.what.clone());
+        let asked_at = entry.at;
+        self.mark(2 << 32 | op, &[]);
+        self.note(|| format!("[{op}] hears {}", told(outcome)));
+        if let Some(ticket) = &what.is_settle {
+            return self.settled(op, ticket, outcome);
+        }
+        if let Outcome::InDoubt(ticket) = outcome
+            && what.key.is_some()
+        {
+            self.doubts.insert(ticket.id, (op, ticket.clone()));
+        }
+        let is_judged = what.key.is_none() || what.class == Class::Read || id.is_some();
+        if is_judged && let Some(heard) = heard(outcome) {
+            let judged = self.judge.answered(at, op, heard);
+            self.check(judged);
+        }
+        if let Some(calm) = self.calm_at
+            && asked_at > calm + GRACE
+            && matches!(outcome, Outcome::InDoubt(_) | Outcome::NotDone(Cause::Deadline | Cause::Stopped))
+            && !self.is_excused(&what.of)
+        {
+            let shown = shown(&what);
+            self.violate(format!(
+                "goes on: faults had ended, and {shown} was not answered: {}",
+                told(outcome)
+            ));
+        }
+    }
+
+    /// True if it needs a service that is down.
+    fn is_excused(&self, of: &str) -> bool {
+        let needs = self.needs.iter().filter(|(who, _)| who == of).map(|(_, needs)| needs.as_str());
+        needs.chain([of]).any(|service| self.down.iter().any(|(down, _)| down == service))
+    }
+
+    fn settled(&mut self, op: Op, ticket: &Ticket, outcome: &Outcome) {
+        let verdict = match outcome {
+            Outcome::Done { value, .. } => Verdict::Done(value.to_bytes()),
+            Outcome::Failed(error) => Verdict::Failed(error.to_bytes()),
+            Outcome::NotDone(Cause::Stopped | Cause::Deadline) => return,
+            Outcome::NotDone(_) => Verdict::NotDone,
+            Outcome::Forgotten => Verdict::Forgotten,
+            Outcome::NoRecord => Verdict::NoRecord,
+            _ => return,
+        };
+        self.doubts.remove(&ticket.id);
+        let by = self.entries.get(&op).map_or(0, |entry| u32::from(entry.client));
+        let judged =
+            self.judge.settled(Instant::from_nanos(now()), by, ticket.id, ticket.fingerprint, verdict);
+        self.check(judged);
+    }
+
+    /// Whoever asked has let go.
+    pub(crate) fn dropped(&mut self, op: Op) {
+        let Some(entry) = self.entries.get_mut(&op) else { return };
+        entry.open = false;
+        let is_judged = entry.what.is_settle.is_none()
+            && (entry.what.key.is_none() || entry.what.class == Class::Read || entry.id.is_some());
+        if is_judged {
+            let judged = self.judge.answered(Instant::from_nanos(now()), op, Heard::Dropped);
+            self.check(judged);
+        }
+    }
+
+    /// Tickets that nobody has settled.
+    pub(crate) fn doubts(&self) -> Vec<Ticket> {
+        self.doubts.values().map(|(_, ticket)| ticket.clone()).collect()
+    }
+
+    /// What nobody was answered yet.
+    pub(crate) fn open(&self) -> Vec<String> {
+        let open = self.entries.iter().filter(|(_, entry)| entry.open);
+        let line = |(op, entry): (&Op, &Entry)| {
+            format!("[{op}] client {} at process {}: {}", entry.client, entry.process, shown(&entry.what))
+        };
+        open.map(line).collect()
+    }
+}
+
+/// What logs keep and owners have.
+impl Book {
+    pub(crate) fn durable(&mut self, at: u64, append: &Append) {
+        self.mark(3 << 32 | u64::from(append.shard.0), &append.blob);
+        let Ok(blob) = Blob::from_bytes(&append.blob) else {
+            return self.violate("a blob that an owner wrote does not read back");
+        };
+        self.note(|| format!("durable: {} records of shard {}", blob.records.len(), append.shard.0));
+        let judged = self.judge.durable(Instant::from_nanos(at), append.shard, append.epoch, &blob);
+        self.check(judged);
+        let durable = Durable::of(&self.judge);
+        let broken = self.always.iter().find(|always| !(always.holds)(&durable));
+        if let Some(what) = broken.map(|always| always.what.clone()) {
+            self.violate(format!("always: {what}: does not hold of what is durable"));
+        }
+    }
+
+    pub(crate) fn recovered(&mut self, engine: &Engine) {
+        for (shard, epoch, next) in engine.heads() {
+            let judged = self.judge.recovered(Instant::from_nanos(now()), shard, epoch, next);
+            self.check(judged);
+        }
+    }
+
+    /// Compares what the owner has in memory with what the log says. All of it is durable.
+    pub(crate) fn compare(&mut self, engine: &Engine) {
+        let at = Instant::from_nanos(now());
+        let targets: Vec<(Arc<str>, Bytes)> =
+            self.judge.cells().map(|(target, _)| (target.entity.clone(), target.key.clone())).collect();
+        for (entity, key) in targets {
+            if let Some(snapshot) = engine.snapshot(&entity, &key) {
+                let judged = self.judge.state_of(at, &entity, &key, &snapshot);
+                self.check(judged);
+            }
+        }
+        let calm = Instant::from_nanos(self.calm_at.unwrap_or(0));
+        let judged = self.judge.end(at, calm, std::time::Duration::from_secs(30));
+        self.check(judged);
+    }
+}
+
+fn heard(outcome: &Outcome) -> Option<Heard> {
+    Some(match outcome {
+        Outcome::Done { value, version } => Heard::Done { value: value.to_bytes(), version: *version },
+        Outcome::Failed(error) => Heard::Failed(error.to_bytes()),
+        Outcome::NotDone(cause) => Heard::NotDone(cause.clone()),
+        Outcome::InDoubt(_) => Heard::InDoubt,
+        Outcome::Overloaded { .. } => Heard::Overloaded,
+        Outcome::Forgotten => Heard::Forgotten,
+        Outcome::NoRecord | Outcome::NotSettled(_) | Outcome::Keys(_) => return None,
+    })
+}
+
+fn shown(what: &Asking) -> String {
+    let key = what.key.as_ref().map_or(String::new(), |key| format!("({})", key.escape_ascii()));
+    let settle = if what.is_settle.is_some() { "settle " } else { "" };
+    format!("{settle}{}{key}.{}({})", what.of, what.method, what.args.escape_ascii())
+}
+
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done { value, version } => format!("done {} {version:?}", value.to_bytes().escape_ascii()),
+        Outcome::Failed(error) => format!("failed {}", error.to_bytes().escape_ascii()),
+        Outcome::InDoubt(ticket) => format!("in doubt, call {}", ticket.id),
+        other => format!("{other:?}"),
+    }
+}
+
+/// For [`Durable`].
+pub(crate) fn cells(judge: &LogJudge<Entities>) -> impl Iterator<Item = (&str, &Bytes, &AnyEntity)> {
+    judge.cells().map(|(target, cell)| (&*target.entity, &target.key, cell))
+}

@@ -1,0 +1,75 @@
+//! The application's entities, as judges run them again.
+
+use nigh::engine::{AnyEntity, Blueprint, Written};
+use nigh_proto::shards::record::RanOutcome;
+use nigh_wire::{Bytes, Contract};
+
+use crate::judge::{Program, Run, Wrote};
+
+/// See above.
+pub(crate) struct Entities {
+    blueprint: Blueprint,
+}
+
+impl Entities {
+    pub(crate) fn of(blueprint: Blueprint) -> Self {
+        Entities { blueprint }
+    }
+
+    fn contract(&self, entity: &str) -> Option<&Contract> {
+        self.blueprint.catalogue().contract(entity)
+    }
+
+    fn method(&self, entity: &str, method: &str) -> Option<usize> {
+        self.contract(entity)?.methods.iter().position(|m| m.name == method)
+    }
+}
+
+impl Program for Entities {
+    type Cell = AnyEntity;
+
+    fn fresh(&self, entity: &str) -> Option<AnyEntity> {
+        self.blueprint.fresh(entity)
+    }
+
+    fn restore(&self, entity: &str, snapshot: &Bytes) -> Option<AnyEntity> {
+        self.blueprint.restore(entity, snapshot)
+    }
+
+    fn write(&self, cell: &mut AnyEntity, run: &Run<'_>) -> Wrote {
+        let Some(method) = self.method(run.entity, run.method) else {
+            return Wrote::Unfit(format!("`{}.{}` is not there", run.entity, run.method));
+        };
+        match cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args) {
+            Written::Ok { value, redo, deleted, .. } => Wrote::Ok { value, redo, deleted },
+            Written::Err(error) => Wrote::Err(error),
+            Written::Not(nigh_wire::Cause::Panicked(message)) => Wrote::Panicked(message),
+            Written::Not(cause) => Wrote::Unfit(cause.to_string()),
+        }
+    }
+
+    fn read(&self, cell: &AnyEntity, entity: &str, method: &str, args: &Bytes) -> Option<RanOutcome> {
+        match cell.read(self.method(entity, method)?, args).ok()? {
+            Ok(value) => Some(RanOutcome::Ok(value)),
+            Err(error) => Some(RanOutcome::Err(error)),
+        }
+    }
+
+    fn apply(&self, cell: &mut AnyEntity, redo: &Bytes) -> bool {
+        cell.apply(redo)
+    }
+
+    fn reset(&self, cell: &mut AnyEntity) {
+        cell.reset();
+    }
+
+    fn snapshot(&self, cell: &AnyEntity) -> Bytes {
+        cell.snapshot()
+    }
+
+    fn args_text(&self, entity: &str, method: &str, args: &Bytes) -> String {
+        let schema = self.contract(entity).and_then(|c| c.methods.iter().find(|m| m.name == method));
+        let text = schema.and_then(|method| method.args.to_text(args).ok());
+        text.unwrap_or_else(|| args.escape_ascii().to_string())
+    }
+}

@@ -1,0 +1,234 @@
+//! One run: a scenario, a seed and its plan become a world, and what came of it.
+//!
+//! [`run`] is all of it. Clients are tasks of nobody's process; when they have done what they wanted, faults end, what
+//! is in doubt is settled, and everything must agree.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use nigh::Nigh;
+use nigh::engine::Blueprint;
+use nigh::perform::{Ask, Identity, Outcome as Told, What};
+use nigh_proto::calls::FUTURE_MAX;
+use nigh_proto::placement::Role;
+use nigh_wire::{Catalogue, ContractKind};
+
+use crate::board::Board;
+use crate::book::Book;
+use crate::case::Case;
+use crate::harness::{self, Options, Outcome};
+use crate::host::{self, Why};
+use crate::plan::{self, Space};
+use crate::points;
+use crate::program::Entities;
+use crate::rng::Rng;
+use crate::sim::{Client, Cost, Kept, MakeCall, Sim, Topology};
+use crate::surroundings::{self, nanos};
+use crate::tasks::timers::sleep_until;
+use crate::tasks::{self, Owner};
+use crate::world::{Clients, Setup, World};
+
+/// Whoever is in no process: clients, and those who settle at the end.
+pub(crate) const OUTSIDE: Owner = Owner { node: u16::MAX, incarnation: 0 };
+
+/// Nothing lasts longer.
+const HORIZON: Duration = Duration::from_secs(900);
+/// Faults strike within this at the most.
+const SPANS: std::ops::RangeInclusive<u64> = 200..=3_000;
+/// How often a ticket is settled in vain after faults have ended.
+const SETTLES_MAX: u32 = 12;
+/// Claims tried for each key.
+const CLAIMS_MAX: u32 = 4;
+
+/// What `#[nigh_sim::test]` calls.
+pub fn run_test(name: &str, options: Options, scenario: fn(&mut Sim)) {
+    let kept = Arc::new(Kept::default());
+    harness::run_test(name, options, |case, wants_trace| alone(case, wants_trace, &kept, scenario));
+}
+
+/// Runs `scenario` once, on a thread where users' code may not reach the system.
+fn alone(case: &Case, wants_trace: bool, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Outcome {
+    nigh_guard::run(case.seed, || {
+        let mut outcome = run(case, wants_trace, kept, &scenario);
+        if let Some(refused) = nigh_guard::take_refused().first() {
+            outcome.failure = Some(format!("the system is not simulated: {refused}"));
+        }
+        outcome
+    })
+}
+
+/// Runs `scenario` once.
+pub(crate) fn run(case: &Case, wants_trace: bool, kept: &Arc<Kept>, scenario: &dyn Fn(&mut Sim)) -> Outcome {
+    let mut sim = Sim::new(kept.clone());
+    scenario(&mut sim);
+    let topology = topology(case, &sim);
+    match described(&mut sim) {
+        Err(why) => Outcome { failure: Some(why), ..Outcome::default() },
+        Ok(blueprint) => play(case, wants_trace, sim, blueprint, topology),
+    }
+}
+
+/// The seed's topology, unless the case says which.
+fn topology(case: &Case, sim: &Sim) -> Topology {
+    let said = case.topology.as_deref().and_then(Topology::named);
+    said.unwrap_or_else(|| *Rng::of(case.seed, "topology", 0).pick(&sim.topologies))
+}
+
+/// Refuses what cannot run, and says what to write.
+fn described(sim: &mut Sim) -> Result<Blueprint, String> {
+    if let Some(wrong) = sim.wrong.take() {
+        return Err(wrong);
+    }
+    if sim.topologies.is_empty() {
+        return Err("`sim.on(&[…])` lists no topology".into());
+    }
+    let blueprint = sim.blueprint.take().ok_or("no application: `sim.app(…)` says which to run")?;
+    let missing = blueprint.services().find(|name| !sim.stood_in.iter().any(|listed| listed == name));
+    if let Some(name) = missing {
+        return Err(format!(
+            "`{name}` has no stand-in: `sim.service::<dyn {name}>(…)` says what answers instead of the outside"
+        ));
+    }
+    Ok(blueprint)
+}
+
+/// Roles of the processes, and whether each asks the owner.
+fn processes(topology: Topology, catalogue: &Catalogue) -> Vec<(Role, bool)> {
+    let names = |entities: bool| -> BTreeSet<String> {
+        let is_entity = |kind: &ContractKind| matches!(kind, ContractKind::Entity { .. });
+        let listed = catalogue.contracts().filter(|c| is_entity(&c.kind) == entities);
+        listed.map(|c| c.name.clone()).collect()
+    };
+    let role = |entities: bool, services: bool| Role {
+        entities: if entities { names(true) } else { BTreeSet::new() },
+        services: if services { names(false) } else { BTreeSet::new() },
+        doors: BTreeSet::new(),
+    };
+    let (owner, web) = ((role(true, false), false), (role(false, true), true));
+    match topology {
+        Topology::OneProcess => vec![(role(true, true), false)],
+        Topology::TwoWebs => vec![owner, web.clone(), web],
+        Topology::TwoOwners => vec![owner.clone(), owner, web.clone(), web],
+    }
+}
+
+/// Processes that clients are attached to.
+fn attached(topology: Topology) -> &'static [u16] {
+    match topology {
+        Topology::OneProcess => &[0],
+        Topology::TwoWebs => &[1, 2],
+        Topology::TwoOwners => &[2, 3],
+    }
+}
+
+fn space(topology: Topology, services: u16, span: Duration) -> Space {
+    let (processes, owners, links): (u16, Vec<u16>, Vec<(u16, u16)>) = match topology {
+        Topology::OneProcess => (1, vec![0], vec![]),
+        Topology::TwoWebs => (3, vec![0], vec![(1, 0), (2, 0)]),
+        Topology::TwoOwners => (4, vec![0, 1], vec![(2, 0), (2, 1), (3, 0), (3, 1)]),
+    };
+    Space { processes, owners, links, services, span, kinds: plan::Kind::ALL.to_vec() }
+}
+
+fn play(case: &Case, wants_trace: bool, sim: Sim, blueprint: Blueprint, topology: Topology) -> Outcome {
+    let catalogue = blueprint.catalogue().clone();
+    let services = u16::try_from(blueprint.services().count()).unwrap_or(u16::MAX);
+    let span = Duration::from_millis(Rng::of(case.seed, "span", 0).between(SPANS));
+    let space = space(topology, services, span);
+    let faults = case.faults.clone().unwrap_or_else(|| plan::draw(&space, case.seed));
+    let processes = processes(topology, &catalogue);
+    let Sim { clients, always, budgets, needs, gates, .. } = sim;
+    let entities = Entities::of(blueprint.copied());
+    let book = Book::new(catalogue.clone(), entities, always, needs, wants_trace, CLAIMS_MAX);
+    let board = Board::new(catalogue, processes.len() as u16, book);
+    gates.open(board.clone(), case.seed);
+    let clients_max = case.clients_max.map_or(usize::MAX, usize::from);
+    let (seed, times_max, at) = (case.seed, case.times_max, attached(topology));
+    let clients: Clients = {
+        let board = board.clone();
+        Box::new(move || {
+            let left = Arc::new(AtomicU16::new(0));
+            for (number, make) in (0u16..).zip(clients.into_iter().take(clients_max)) {
+                let nigh = board.reach(number, at[usize::from(number) % at.len()]);
+                let rng = Rng::of(seed, "client", u64::from(number));
+                left.fetch_add(1, Ordering::Relaxed);
+                let (doing, left) = (make(Client { nigh, number, rng, times_max }), left.clone());
+                tasks::spawn(OUTSIDE, async move {
+                    doing.await;
+                    left.fetch_sub(1, Ordering::Relaxed);
+                });
+            }
+            tasks::spawn(OUTSIDE, finale(board, left, at, budgets));
+        })
+    };
+    let even = case.fifo;
+    let setup = Setup { seed, blueprint, processes, plan: faults.clone(), calm_at: span, even, clients };
+    surroundings::reset();
+    let points = points::Installed::new(seed, case.buggify);
+    let options = host::Options { seed, fifo: case.fifo, horizon: HORIZON };
+    let (mut world, ended) = host::run(World::new(setup, board.clone()), options);
+    let mut failure = world.violation.take().or_else(|| board.book().take_violation());
+    if failure.is_none() && ended.why != Why::Over {
+        let open = board.book().open();
+        let why = ended.why;
+        failure = Some(format!("everything settles once faults end: {why:?}, and open are {open:?}"));
+    }
+    let mut book = board.book();
+    Outcome {
+        failure,
+        hash: book.hash(),
+        events: ended.events + ended.polls,
+        simulated: Duration::from_nanos(ended.simulated),
+        faults: world.struck,
+        trace: book.take_trace(),
+        points: points.visited(),
+        planned: faults,
+        topology: Some(topology.name().to_owned()),
+    }
+}
+
+/// What happens once all clients have done what they wanted.
+async fn finale(board: Arc<Board>, left: Arc<AtomicU16>, at: &'static [u16], budgets: Vec<(Cost, MakeCall)>) {
+    while left.load(Ordering::Relaxed) > 0 {
+        pause(Duration::from_millis(20)).await;
+    }
+    board.book().want_calm();
+    pause(Duration::from_millis(20)).await;
+    for (turn, &process) in (0u16..).zip(at) {
+        // Each process must come to the same verdict; the second asks of what the first was told.
+        let settler = board.reach(u16::MAX - turn, process);
+        let doubts = board.book().doubts();
+        for ticket in doubts {
+            settle(&board, &settler, ticket).await;
+        }
+    }
+    for (cost, make) in budgets {
+        pause(Duration::from_millis(500)).await;
+        board.book().budget_begins();
+        make(board.reach(u16::MAX - 2, at[0])).await;
+        board.book().budget_ends(cost);
+    }
+    board.book().finish();
+}
+
+async fn settle(board: &Arc<Board>, settler: &Nigh, ticket: nigh::Ticket) {
+    // R17: of an id that was born too far ahead, nothing is said until its time has come.
+    let born = ticket.id.birth.as_nanos().saturating_sub(surroundings::WALL_AT_START);
+    sleep_until(born.saturating_sub(nanos(FUTURE_MAX))).await;
+    for _ in 0..SETTLES_MAX {
+        let ask = Ask { what: What::Settle(ticket.clone()), within: None, identity: Identity::Fresh };
+        match settler.perform(ask).await {
+            Told::NotSettled(_) | Told::Overloaded { .. } | Told::InDoubt(_) => {}
+            Told::NotDone(nigh::Cause::Stopped | nigh::Cause::Deadline) => {}
+            _ => return,
+        }
+        pause(Duration::from_millis(50)).await;
+    }
+    board.book().violate(format!("faults have ended, and call {} in doubt is not settled", ticket.id));
+}
+
+async fn pause(time: Duration) {
+    sleep_until(tasks::timers::now().saturating_add(nanos(time))).await;
+}

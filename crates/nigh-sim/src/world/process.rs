@@ -1,0 +1,378 @@
+//! One process: it starts, dials the owner, hears and sends, appends, writes back, ends.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use nigh::engine::{Engine, Options};
+use nigh::store::{AppendError, StoreError};
+use nigh_wire::Bytes;
+
+use super::{DIAL_AGAIN, Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
+use crate::host::Stage;
+use crate::network::Side;
+use crate::surroundings::{Surroundings, is_own_end, nanos, touch};
+use crate::tasks::{self, Owner};
+
+/// How long a sync takes when nothing hinders it.
+const SYNC: std::ops::RangeInclusive<u64> = 100_000..=3_000_000;
+
+impl World {
+    /// A process starts, unless it is up: it recovers first, if it is the owner.
+    pub(super) fn begin(&mut self, stage: &mut Stage<Event>, process: u16) {
+        let at = usize::from(process);
+        if self.processes[at].up.is_some() {
+            return;
+        }
+        // Who neither dials nor owns waits to be given the entities.
+        if !self.processes[at].dials && process != self.owner {
+            return;
+        }
+        self.processes[at].incarnation += 1;
+        let owner = self.life(process);
+        let ambient = Surroundings::new(owner, self.seed, self.processes[at].skew.clone());
+        let (store, confirming) = (self.store.clone(), self.store.clone());
+        let options = Options {
+            role: format!("process-{process}"),
+            shards: SHARDS,
+            has_peer: self.processes[at].dials,
+            confirm: Some(Box::new(move |shard, epoch| confirming.still_mine(shard, epoch))),
+        };
+        let (blueprint, role) = (&self.blueprint, &self.processes[at].role);
+        let opened = tasks::as_owner(owner, || {
+            catch_unwind(AssertUnwindSafe(|| {
+                Engine::open(blueprint, role, options, ambient, |_| Ok(store.open_beside()))
+            }))
+        });
+        let (engine, log) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return self.violate(format!("process {process} does not start: {error}")),
+            Err(_) => return self.violate(format!("process {process} panics when it starts")),
+        };
+        if log.is_some() {
+            self.board.book().recovered(&engine);
+        }
+        self.board.put(process, engine.handle());
+        self.board.book().note(|| format!("process {process} starts"));
+        let dials = self.processes[at].dials;
+        let owns = log.is_some();
+        self.processes[at].up =
+            Some(Running { engine, log, group: None, links: vec![], timer: None, dialling: dials });
+        touch(process);
+        if dials {
+            stage.push(stage.now(), Event::Dial(owner));
+        }
+        if owns {
+            stage.push(stage.now() + nanos(SWEEP_EVERY), Event::Sweep(owner));
+        }
+        if std::mem::take(&mut self.processes[at].dies_again) {
+            self.crash(stage, process, Some(std::time::Duration::from_millis(5)));
+        }
+    }
+
+    /// Runs code of a process; what unwinds out of it ends the process, or the run.
+    fn within<T>(&mut self, owner: Owner, code: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        match tasks::as_owner(owner, || catch_unwind(AssertUnwindSafe(|| code(self)))) {
+            Ok(value) => Some(value),
+            Err(payload) if is_own_end(payload.as_ref()) => None,
+            Err(payload) => {
+                let text = payload.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                self.violate(format!("process {} panicked: {}", owner.node, text.unwrap_or_default()));
+                None
+            }
+        }
+    }
+
+    /// It ended by itself, as a process does that may not believe its memory. Somebody starts it again.
+    pub(super) fn ended_by_itself(&mut self, stage: &mut Stage<Event>, owner: Owner, why: &str) {
+        if self.running(owner).is_some() {
+            self.board.book().note(|| format!("process {} ends: {why}", owner.node));
+            self.end(stage, owner.node);
+            let again = self.rng.between(START_AGAIN);
+            stage.push(stage.now() + again, Event::Start(owner.node));
+        }
+    }
+
+    /// It is gone: its memory, its tasks, its ends of links. What its log was given may still be kept.
+    pub(super) fn end(&mut self, stage: &mut Stage<Event>, process: u16) {
+        let life = self.life(process);
+        let Some(mut running) = self.processes[usize::from(process)].up.take() else { return };
+        self.board.book().note(|| format!("process {process} is gone"));
+        self.board.take(process);
+        if let (Some(group), Some(log)) = (running.group.take(), running.log.as_mut())
+            && self.rng.chance(1, 2)
+        {
+            // The disk had it all the same.
+            let _ = self.land(stage.now(), log.as_mut(), &group.appends);
+        }
+        for panicked in tasks::kill(process, life.incarnation) {
+            self.violate(format!("a task of process {process} panicked when it ended: {panicked}"));
+        }
+        for (wire, side) in std::mem::take(&mut running.links) {
+            let other = side.other();
+            let Some(end) = self.network.get(wire).take(side) else { continue };
+            tasks::as_owner(life, || drop(end));
+            // A machine that lost its power says nothing to its peers; a process that died does.
+            if self.network.get(wire).has(other) && self.rng.chance(3, 4) {
+                let at = self.network.send(stage.now(), wire, side);
+                at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, other)));
+            }
+        }
+        tasks::as_owner(life, || drop(running));
+    }
+
+    /// Makes a group last in the shared store, as far as its shards are still the writer's.
+    fn land(
+        &mut self,
+        now: u64,
+        log: &mut dyn nigh::store::Log,
+        appends: &[nigh::store::Append],
+    ) -> Result<nigh::store::Appended, AppendError> {
+        let appended = log.append(appends)?;
+        for (append, item) in appends.iter().zip(&appended.items) {
+            if item.is_ok() {
+                self.board.book().durable(now, append);
+            }
+        }
+        Ok(appended)
+    }
+
+    /// Everything a process may have to do after something happened in it.
+    pub(super) fn visit(&mut self, stage: &mut Stage<Event>, process: u16) {
+        let owner = self.life(process);
+        if self.running(owner).is_none() {
+            return;
+        }
+        let done = self.within(owner, |world| world.visit_running(stage, owner));
+        let fenced = self.running(owner).is_some_and(|running| running.engine.is_fenced());
+        if done.is_some() && fenced {
+            self.ended_by_itself(stage, owner, "a shard was taken up by another process");
+        }
+    }
+
+    fn visit_running(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        let now = stage.now();
+        let Some(running) = self.running(owner) else { return };
+        let links = running.links.clone();
+        for (wire, side) in links {
+            while let Some(bytes) = self.network.get(wire).end(side).and_then(|end| end.poll_transmit()) {
+                self.board.book().sent(side == Side::Dialler, &bytes);
+                if let Some(at) = self.network.send(now, wire, side) {
+                    stage.push(at, Event::Arrive(wire, side.other(), bytes));
+                }
+            }
+            self.set_link_timer(stage, wire, side);
+        }
+        self.append(stage, owner);
+        let Some(running) = self.running(owner) else { return };
+        if let Some(due) = running.engine.poll_timeout() {
+            let due = due.as_nanos();
+            if running.timer.is_none_or(|set| due < set) {
+                running.timer = Some(due);
+                stage.push(due, Event::Timer(owner, due));
+            }
+        }
+    }
+
+    /// Starts to make durable what there is.
+    fn append(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        let now = stage.now();
+        let process = &mut self.processes[usize::from(owner.node)];
+        let Some(running) = process.up.as_mut() else { return };
+        let (None, Some(log)) = (&running.group, running.log.as_mut()) else { return };
+        let Some(group) = running.engine.poll_group(log.as_mut()) else { return };
+        running.group = Some(group);
+        if process.sync_never {
+            return; // Until it crashes.
+        }
+        let (by, until) = process.sync_slow;
+        let slow = if now < until { by } else { 0 };
+        stage.push(now + self.rng.between(SYNC) + slow, Event::Synced(owner));
+    }
+
+    /// A sync has returned.
+    pub(super) fn synced(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        let Some(running) = self.running(owner) else { return };
+        let (Some(group), Some(mut log)) = (running.group.take(), running.log.take()) else { return };
+        let fails = std::mem::take(&mut self.processes[usize::from(owner.node)].sync_fails);
+        let appended = if fails {
+            // Nobody knows: it may be on the disk all the same.
+            if self.rng.chance(1, 2) {
+                let _ = self.land(stage.now(), log.as_mut(), &group.appends);
+            }
+            Err(AppendError::InDoubt(StoreError::Closed))
+        } else {
+            self.land(stage.now(), log.as_mut(), &group.appends)
+        };
+        touch(owner.node);
+        self.within(owner, |world| {
+            let Some(running) = world.running(owner) else { return };
+            running.engine.handle_appended(log.as_ref(), group, appended);
+        });
+        if let Some(running) = self.running(owner) {
+            running.log = Some(log);
+        }
+    }
+
+    pub(super) fn timer(&mut self, _stage: &mut Stage<Event>, owner: Owner, at: u64) {
+        touch(owner.node);
+        self.within(owner, |world| {
+            let Some(running) = world.running(owner) else { return };
+            if running.timer == Some(at) {
+                running.timer = None;
+            }
+            running.engine.handle_timeout();
+        });
+    }
+
+    pub(super) fn sweep(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        touch(owner.node);
+        let swept = self.within(owner, |world| Some(world.running(owner)?.engine.sweep()));
+        match swept {
+            Some(Some(Ok(done))) => {
+                let after = if done { nanos(SWEEP_EVERY) } else { 2_000_000 };
+                stage.push(stage.now() + after, Event::Sweep(owner));
+            }
+            Some(Some(Err(error))) => self.ended_by_itself(stage, owner, &error.to_string()),
+            _ => {}
+        }
+    }
+}
+
+/// The end of a run.
+impl World {
+    /// Once all is durable, what the owner has is compared with its log, and the run is over.
+    pub(super) fn finish(&mut self, stage: &mut Stage<Event>) {
+        let owner = self.life(self.owner);
+        let board = self.board.clone();
+        let durable = self.running(owner).is_some_and(|r| r.group.is_none() && r.engine.is_durable());
+        if !durable {
+            return stage.push(stage.now() + 5_000_000, Event::Finish);
+        }
+        self.within(owner, |world| {
+            if let Some(running) = world.running(owner) {
+                board.book().compare(&running.engine);
+            }
+        });
+        board.book().close();
+    }
+}
+
+/// Links.
+impl World {
+    /// A process tries to reach whoever owns the entities now.
+    pub(super) fn dial(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        let (now, to) = (stage.now(), self.owner);
+        if self.running(owner).is_none() {
+            return;
+        }
+        let reaches = self.network.delayed(now, owner.node, to);
+        if self.processes[usize::from(to)].up.is_none() {
+            // Refused: there is nobody.
+            let again = self.rng.between(DIAL_AGAIN);
+            return stage.push(reaches + again, Event::Dial(owner));
+        }
+        let wire = self.network.wire(owner, self.life(to));
+        let linked = self.within(owner, |world| {
+            let end = world.running(owner)?.engine.link(true);
+            world.network.get(wire).put(Side::Dialler, end);
+            world.running(owner)?.links.push((wire, Side::Dialler));
+            Some(())
+        });
+        if linked.flatten().is_some() {
+            self.board.book().note(|| format!("process {} dials {to}: link {wire}", owner.node));
+            // Its hello follows the making of the link.
+            let accepted = self.network.send(now, wire, Side::Dialler);
+            accepted.into_iter().for_each(|at| stage.push(at, Event::Accept(wire)));
+            touch(owner.node);
+        }
+    }
+
+    pub(super) fn accept(&mut self, stage: &mut Stage<Event>, wire: usize) {
+        let owner = self.network.get(wire).owner(Side::Listener);
+        let accepted = self.within(owner, |world| {
+            let end = world.running(owner)?.engine.link(false);
+            world.network.get(wire).put(Side::Listener, end);
+            world.running(owner)?.links.push((wire, Side::Listener));
+            Some(())
+        });
+        if accepted.flatten().is_some() {
+            touch(owner.node);
+        } else {
+            let at = self.network.send(stage.now(), wire, Side::Listener);
+            at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, Side::Dialler)));
+        }
+    }
+
+    pub(super) fn arrive(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side, bytes: Bytes) {
+        if let Some(until) = self.network.held(stage.now(), wire, side) {
+            return stage.push(until, Event::Arrive(wire, side, bytes));
+        }
+        let owner = self.network.get(wire).owner(side);
+        if !self.network.get(wire).has(side) {
+            // The system of a machine that is up says at once that there is no such connection.
+            let at = self.network.send(stage.now(), wire, side);
+            return at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, side.other())));
+        }
+        touch(owner.node);
+        let heard = self.within(owner, |world| {
+            world.network.get(wire).end(side).map_or(Ok(()), |end| end.handle_bytes(&bytes))
+        });
+        if let Some(Err(error)) = heard {
+            self.board.book().note(|| format!("process {} closes a link: {error}", owner.node));
+            self.close(stage, wire, side);
+        }
+    }
+
+    pub(super) fn link_timer(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
+        let now = stage.now();
+        let owner = self.network.get(wire).owner(side);
+        *self.network.get(wire).timer(side) = None;
+        let due = self.network.get(wire).end(side).and_then(|end| end.poll_timeout());
+        match due {
+            Some(due) if due.as_nanos() <= now => {
+                touch(owner.node);
+                let end = self.network.get(wire).end(side);
+                if end.is_some_and(|end| end.handle_timeout().is_err()) {
+                    self.close(stage, wire, side);
+                }
+            }
+            Some(_) => self.set_link_timer(stage, wire, side),
+            None => {}
+        }
+    }
+
+    fn set_link_timer(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
+        let wire_of = self.network.get(wire);
+        let due = wire_of.end(side).and_then(|end| end.poll_timeout());
+        if let (Some(due), None) = (due, *wire_of.timer(side)) {
+            *wire_of.timer(side) = Some(due.as_nanos());
+            stage.push(due.as_nanos(), Event::LinkTimer(wire, side));
+        }
+    }
+
+    /// This end closes the link; the other hears of it.
+    pub(super) fn close(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
+        let at = self.network.send(stage.now(), wire, side);
+        at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, side.other())));
+        self.gone(stage, wire, side);
+    }
+
+    /// This end is gone: who dialled dials again.
+    pub(super) fn gone(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
+        let owner = self.network.get(wire).owner(side);
+        let Some(mut end) = self.network.get(wire).take(side) else { return };
+        self.board.book().note(|| format!("process {}: link {wire} is gone", owner.node));
+        self.within(owner, |world| {
+            end.handle_lost();
+            drop(end);
+            if let Some(running) = world.running(owner) {
+                running.links.retain(|link| *link != (wire, side));
+            }
+        });
+        touch(owner.node);
+        if side == Side::Dialler && self.running(owner).is_some() {
+            let again = self.rng.between(DIAL_AGAIN);
+            stage.push(stage.now() + again, Event::Dial(owner));
+        }
+    }
+}
