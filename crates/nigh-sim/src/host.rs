@@ -40,7 +40,8 @@ pub(crate) trait World {
     /// An event is due.
     fn handle(&mut self, stage: &mut Stage<Self::Event>, event: Self::Event);
 
-    /// A task of that node was just polled: its machines may have something to send.
+    /// A task of that node was just polled, or code outside of its tasks touched it: its machines may have something
+    /// to send.
     fn after(&mut self, stage: &mut Stage<Self::Event>, owner: Owner, panicked: Option<String>);
 
     /// True ends the run. Asked after each of the above.
@@ -243,6 +244,12 @@ impl<W: World> Host<'_, W> {
             }
             if self.steps > STEPS_PER_INSTANT_MAX {
                 return Some(Why::Spinning(tasks::last()));
+            }
+            let touched = tasks::take_touched();
+            if !touched.is_empty() {
+                self.steps += 1;
+                touched.into_iter().for_each(|owner| self.world.after(&mut self.stage, owner, None));
+                continue;
             }
             let polled = tasks::run_one(&mut self.rng)?;
             self.steps += 1;

@@ -56,6 +56,8 @@ struct Tasks {
     fifo: bool,
     /// Nodes whose tasks were woken from another thread, not yet reported.
     foreign: Vec<Owner>,
+    /// Nodes that code outside of their tasks left work for.
+    touched: Vec<Owner>,
     /// What destructors said when they panicked, not yet reported.
     last_words: Vec<String>,
 }
@@ -303,9 +305,28 @@ pub(crate) fn run_one(rng: &mut Rng) -> Option<Polled> {
     Some(Polled { owner, panicked })
 }
 
-/// True if some task waits for its turn.
+/// True if some task waits for its turn, or some node for what a bare task left.
 pub(crate) fn is_any_ready() -> bool {
-    TASKS.with_borrow(|tasks| !tasks.ready.is_empty())
+    TASKS.with_borrow(|tasks| !tasks.ready.is_empty() || !tasks.touched.is_empty())
+}
+
+/// Says that this node's machines may have something to send, though no task of it ran: a bare tokio task called
+/// one of its handles. Nothing to say while a task of the node runs: its poll is told anyway.
+pub(crate) fn touch(owner: Owner) {
+    if RUN.get() == 0 || current() == Some(owner) {
+        return;
+    }
+    TASKS.with_borrow_mut(|tasks| {
+        if !tasks.touched.contains(&owner) {
+            tasks.touched.push(owner);
+        }
+    });
+    wake_host();
+}
+
+/// Who was touched since this was asked last, in that order.
+pub(crate) fn take_touched() -> Vec<Owner> {
+    TASKS.with_borrow_mut(|tasks| std::mem::take(&mut tasks.touched))
 }
 
 /// Tasks that have not ended.

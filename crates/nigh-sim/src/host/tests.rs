@@ -26,6 +26,9 @@ impl Log {
     }
 }
 
+/// The life of nodes without tasks.
+const TOUCHED: u32 = 9;
+
 type Begin = Box<dyn FnOnce(&mut Script, &mut Stage<u16>)>;
 type Act = Box<dyn FnMut(&mut Script, &mut Stage<u16>, u16)>;
 
@@ -54,6 +57,9 @@ impl World for Script {
     }
 
     fn after(&mut self, _: &mut Stage<u16>, owner: Owner, panicked: Option<String>) {
+        if owner.incarnation == TOUCHED {
+            self.log.note(format_args!("touched{}", owner.node));
+        }
         if panicked.is_some() {
             self.log.note(format_args!("panic{}", owner.node));
         }
@@ -227,6 +233,24 @@ fn a_crash_ends_tasks_and_bare_ones_are_told() {
     });
     assert_eq!(log, "tick@10000 tick@20000 e0@24999 bare@25000");
     assert_eq!(ended.bare_tasks, [(1, 1)]);
+}
+
+/// A bare task that calls a handle of a node leaves work for it, which is seen to at that time.
+#[test]
+fn what_bare_tasks_touch_is_told() {
+    let (log, _) = play(|_, stage| {
+        tokio::spawn(async {
+            sleep(Duration::from_millis(3)).await;
+            for node in [5, 4, 5] {
+                tasks::touch(Owner { node, incarnation: TOUCHED });
+            }
+        });
+        stage.push(20 * MILLI, 0);
+    });
+    assert_eq!(log, "touched5@3000 touched4@3000 e0@20000");
+    // Outside of a run it does nothing.
+    tasks::touch(owner(1));
+    assert!(!tasks::is_any_ready());
 }
 
 #[test]
