@@ -32,6 +32,10 @@ pub(crate) const PROCESSES_MAX: u16 = 64;
 /// Something of this process was asked or awaited: it may have something to send.
 pub(crate) fn touch(process: u16) {
     TOUCHED.set(TOUCHED.get() | 1 << process);
+    if tasks::current().is_none() {
+        // From a bare task of tokio's: nobody would look after the process.
+        tasks::touch(Owner { node: process, incarnation: 0 });
+    }
 }
 
 /// The processes touched since this was asked last, one bit each.
