@@ -208,7 +208,8 @@ impl Script {
 
     /// `settle 3 done:7`: by client 9.
     fn settle(&mut self, words: &[&str]) -> Result<(), Violation> {
-        let asked = &self.asked[&op_of(words[1]).0];
+        let (op, _) = op_of(words[1]);
+        let asked = self.asked.get(&op).cloned().unwrap_or_else(|| nobody(op));
         let key = asked.key.clone().unwrap_or_default();
         let fingerprint = Fingerprint::of(&asked.entity, &key, &asked.method, &asked.args);
         let (what, value) = words[2].split_once(':').unwrap_or((words[2], "0"));
