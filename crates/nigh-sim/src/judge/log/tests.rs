@@ -12,6 +12,7 @@ use super::*;
 use crate::judge::toy::{Toy, bytes};
 use crate::judge::{Run, Wrote};
 
+mod machine;
 mod random;
 mod rows;
 
