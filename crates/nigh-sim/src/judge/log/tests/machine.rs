@@ -26,7 +26,6 @@ enum For {
 
 struct Call {
     asked: Asked,
-    keyed: Option<Keyed>,
     open: bool,
 }
 
@@ -109,9 +108,10 @@ impl Owner {
             method: method.into(),
             args: bytes(number as u64 % 3),
             class,
+            keyed,
         };
         self.judge.asked(self.now(), asked.clone())?;
-        self.calls.push(Call { asked, keyed, open: true });
+        self.calls.push(Call { asked, open: true });
         self.send(op)
     }
 
@@ -119,16 +119,15 @@ impl Owner {
     fn before(&self, op: usize) -> u64 {
         let of = &self.calls[op].asked;
         let same = |call: &Call| {
-            let Asked { client, key, class, .. } = &call.asked;
-            call.open && call.keyed.is_none() && (client, key, *class) == (&of.client, &of.key, Class::Once)
+            let Asked { client, key, class, keyed, .. } = &call.asked;
+            call.open && keyed.is_none() && (client, key, *class) == (&of.client, &of.key, Class::Once)
         };
         self.calls[..op].iter().rposition(same).map_or(0, |before| before as u64 + 1)
     }
 
     /// A copy of a call arrives, the first or another.
     fn send(&mut self, op: usize) -> Result<(), Violation> {
-        let Call { asked, keyed, .. } = &self.calls[op];
-        let (asked, keyed, clock) = (asked.clone(), keyed.clone(), self.clock());
+        let (asked, clock) = (self.calls[op].asked.clone(), self.clock());
         let after = self.before(op);
         let key = asked.key.clone().expect("of an entity");
         let cell = self.cells.entry(key.clone()).or_insert_with(|| Toy.fresh("Counter").expect("a toy"));
@@ -141,7 +140,7 @@ impl Owner {
         let order = Order::After { after, known: Known::default() };
         let (entity, method) = (asked.entity.clone(), asked.method.clone());
         let fingerprint = Fingerprint::of(&entity, &key, &method, &asked.args);
-        let commutes = asked.class == Class::Commutes;
+        let (commutes, keyed) = (asked.class == Class::Commutes, asked.keyed.clone());
         let arrival = Arrival { id, entity, key: key.clone(), method, fingerprint, order, keyed, commutes };
         let permit = match shard.admit(clock, arrival, For::Asker(op)) {
             Admission::Run(permit) => permit,
@@ -168,7 +167,7 @@ impl Owner {
     }
 
     fn settle(&mut self, op: usize) {
-        let Call { asked, keyed, .. } = &self.calls[op];
+        let Call { asked, .. } = &self.calls[op];
         let Some(id) = asked.id else { return };
         let key = asked.key.clone().expect("of an entity");
         let ticket = Ticket::from(Doubt {
@@ -178,7 +177,7 @@ impl Owner {
             key: Some(key),
             method: asked.method.to_string(),
             shape: WireHash::of(&[]),
-            keyed: keyed.clone(),
+            keyed: asked.keyed.clone(),
             settles_until: Time::from_nanos(u64::MAX),
         });
         let (commutes, clock) = (asked.class == Class::Commutes, self.clock());

@@ -88,6 +88,11 @@ fn at_most_once() {
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 again:2~ok:3", KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log again:2~ok:2",   KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log stone:1 2",      KEY); // R12: the key is dead.
+    check("ask 1 add:2 once:k; log stone:1~unkeyed",                    KEY);
+    check("ask 1 add:2 once:k; log 1~unkeyed",                          KEY);
+    check("ask 1 add:2 once:k; ask 2 add:3 once:k; log 1 stone:2~unkeyed", "ok"); // R3: other arguments.
+    check("ask 1 add:2 once:k; ask 2 add:2 once:k; log stone:1 stone:2~unkeyed", "ok"); // Told the same.
+    check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 stone:2~unkeyed", KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 stone:2",      KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 again:2~ok:2 again:2~ok:2", BAD);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1; done 2 2",    "honest outcomes"); // Not recorded under its id.
