@@ -125,6 +125,8 @@ pub(super) fn create(
         })?;
     }
     let named = (|| {
+        // Else the state could have its name after a power loss while the log has none at all.
+        directory.sync_names()?;
         finish(&**directory, STATE_FILE)?;
         directory.sync_names()?;
         finish(&**directory, LOG_FILE)?;
