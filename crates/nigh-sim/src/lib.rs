@@ -2,3 +2,5 @@
 //!
 //! Nothing here reads a clock or draws from the system: a run is a function of its seed, its plan of faults and the
 //! program.
+
+pub mod disk;
