@@ -74,43 +74,67 @@ impl Image {
         }
     }
 
-    /// One sector of one file is no longer what was written. Says what happened.
+    /// One sector of one file is no longer what was written and synced. Says what happened.
     #[must_use]
     pub fn damage(&self, rng: &mut Rng) -> (Image, &'static str) {
         let mut damaged = self.settled();
         let named: Vec<_> = damaged.names.values().copied().collect();
         let file = named[rng.below(named.len() as u64) as usize];
         let size = SECTOR_SIZES[rng.below(2) as usize];
-        let sectors = |contents: &Contents| (contents.len() / size as u64).max(1);
         let contents = damaged.files[file].cache.clone();
-        let at = rng.below(sectors(&contents)) * size as u64;
-        let mut sector = vec![0; size.min(contents.len() as usize)];
-        contents.read(at, &mut sector);
-        let kind = match rng.below(3) {
+        let (at, mut sector) = draw_sector(rng, &contents, size);
+        let (at, kind) = match rng.below(4) {
             0 => {
                 let bit = rng.below(8 * sector.len() as u64) as usize;
                 sector[bit / 8] ^= 1 << (bit % 8);
-                "bit flipped"
+                (at, "bit flipped")
             }
             1 => {
                 sector.fill(0);
-                "sector zeroed"
+                (at, "sector zeroed")
+            }
+            2 => {
+                // Written for another place, of this file or of the other one.
+                let source = named[rng.below(named.len() as u64) as usize];
+                sector = draw_sector(rng, &damaged.files[source].cache, size).1;
+                (at, "misdirected over synced")
             }
             _ => {
-                // Written for another place, of this file or of the other one.
-                let source = &damaged.files[named[rng.below(named.len() as u64) as usize]].cache;
-                source.read(rng.below(sectors(source)) * size as u64, &mut sector);
-                "misdirected over synced"
+                let at = draw_lost(rng, &self.files[file].older, &contents, &mut sector).unwrap_or(at);
+                (at, "lost although synced")
             }
         };
-        damaged.files[file].cache.write(at, &sector);
-        damaged.files[file].platter = damaged.files[file].cache.clone();
+        let mut contents = contents;
+        contents.write(at, &sector);
+        damaged.files[file] = at_rest(contents);
         (damaged, kind)
     }
 }
 
+/// Any sector; one in four is the first, where the header is.
+fn draw_sector(rng: &mut Rng, contents: &Contents, size: usize) -> (u64, Vec<u8>) {
+    let size = size.min(contents.len() as usize);
+    let sectors = (contents.len() / size.max(1) as u64).max(1);
+    let at = if rng.once_in(4) { 0 } else { rng.below(sectors) * size as u64 };
+    let mut sector = vec![0; size];
+    contents.read(at, &mut sector);
+    (at, sector)
+}
+
+/// A sector that the last sync changed, as it was before; `None` if there is none.
+fn draw_lost(rng: &mut Rng, older: &Contents, newer: &Contents, sector: &mut [u8]) -> Option<u64> {
+    let size = sector.len() as u64;
+    let (mut old, mut new) = (sector.to_vec(), sector.to_vec());
+    let starts = (0..newer.len() / size.max(1)).map(|i| i * size);
+    let changed: Vec<_> =
+        starts.filter(|at| older.read(*at, &mut old) && newer.read(*at, &mut new) && old != new).collect();
+    let at = *changed.get(rng.below(changed.len().max(1) as u64) as usize)?;
+    older.read(at, sector);
+    Some(at)
+}
+
 fn at_rest(contents: Contents) -> FileImage {
-    FileImage { platter: contents.clone(), cache: contents, unsynced: Vec::new() }
+    FileImage { older: contents.clone(), platter: contents.clone(), cache: contents, ..FileImage::default() }
 }
 
 impl FileImage {
@@ -119,6 +143,7 @@ impl FileImage {
         let kinds = Kinds { torn: false, misdirected: false };
         self.platter = self.survivors(rng, kinds, &mut Counts::new());
         self.unsynced.clear();
+        self.cache_is_ahead = true;
     }
 
     /// The platter with some of what was not synced.

@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use nigh::store::{Directory, DirectoryLock};
 use redb::StorageBackend;
 
@@ -220,6 +221,6 @@ impl StorageBackend for DiskFile {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.disk.state().perform(Operation::Write(self.file, offset, data.to_vec()))
+        self.disk.state().perform(Operation::Write(self.file, offset, Bytes::copy_from_slice(data)))
     }
 }

@@ -14,20 +14,24 @@ use nigh::store::{GroupId, Opened, StoreError};
 use super::crash::{Counts, Kinds};
 use super::device::{Disk, Faults};
 use super::history::{Player, Run, draw_steps, steps_after_crash};
-use super::image::Image;
+use super::image::{Image, Operation};
 use super::model::{Model, Step};
 use super::random::Rng;
 
 /// Steps of a history beside those that open and close it.
-const STEPS: usize = 24;
+const STEPS: usize = 16;
 /// Draws of what survives, for each operation.
 const CRASHES_PER_OPERATION: usize = 2;
+/// The same for the few that concern names: all of them decide whether there is a store.
+const CRASHES_PER_NAMING: usize = 16;
 /// One in so many crashes is followed by another one during what comes after it.
 const CRASHED_AGAIN_ONCE_IN: u64 = 3;
 /// One in so many operations is one at which the power fails under the running store.
 const POWER_ONCE_IN: u64 = 12;
 /// Damaged images of each history, after a planned stop and after a crash each.
-const DAMAGES: usize = 24;
+const DAMAGES: usize = 40;
+/// The log in its directory: `spec/store.md`.
+const LOG_FILE: &str = "log.redb";
 /// Beyond this, more of the same would only be longer.
 const FAILURES_MAX: usize = 20;
 
@@ -108,6 +112,7 @@ impl Explorer<'_> {
         self.crashes(&played);
         self.running(&played);
         self.damages(&played);
+        self.older_logs(&played);
     }
 
     fn incarnation(&self) -> u128 {
@@ -128,7 +133,8 @@ impl Explorer<'_> {
         for (n, operation) in operations.iter().map(Some).chain([None]).enumerate() {
             let kind = operation.map_or("end", |operation| operation.kind());
             let models = models_at(&played.run.steps, &Model::none(), n as u64);
-            for _ in 0..CRASHES_PER_OPERATION {
+            let naming = operation.is_some_and(Operation::is_naming);
+            for _ in 0..if naming { CRASHES_PER_NAMING } else { CRASHES_PER_OPERATION } {
                 let at = format!("power fails at operation {n} ({kind})");
                 self.crash(&image, &models, &at, kind);
             }
@@ -254,84 +260,100 @@ impl Explorer<'_> {
 
     /// What was synced decays, after a planned stop and after a crash.
     fn damages(&mut self, played: &Played) {
-        let Some((_, last)) = played.run.steps.last() else { return };
-        let closed = played.disk.image().settled();
+        let steps = &played.run.steps;
+        let closed = played.disk.image();
         for _ in 0..DAMAGES {
             let (damaged, kind) = closed.damage(&mut self.rng);
-            let outcome = self.judge_damage(&damaged, &[last]);
+            let last: Vec<_> = steps.last().into_iter().map(|(_, model)| model).collect();
+            let outcome = judge_damage(&damaged, &last);
             self.note_damage(kind, outcome, "after a planned stop");
         }
         let operations = played.disk.operations();
+        let created = steps.first().map_or(0, |(end, _)| *end);
         for _ in 0..DAMAGES {
-            let n = self.rng.below(operations.len() as u64 + 1);
+            // Half of them between two steps: what is damaged then was acknowledged.
+            let n = match self.rng.once_in(2) {
+                true => steps[self.rng.below(steps.len() as u64) as usize].0,
+                false => created + self.rng.below(operations.len() as u64 - created + 1),
+            };
             let mut image = Image::default();
             operations.iter().take(n as usize).for_each(|operation| image.apply(operation));
-            if image.names.len() < 2 || image.names.keys().any(|name| name.ends_with(".new")) {
-                continue;
-            }
             let (damaged, kind) = image.damage(&mut self.rng);
-            let steps = &played.run.steps;
-            let done = steps.partition_point(|(end, _)| *end <= n);
-            // The newest transaction of either file may look as if it had never finished.
-            let models: Vec<_> = steps.iter().take(done + 1).map(|(_, model)| model).collect();
-            let outcome = self.judge_damage(&damaged, &one_back(&models));
-            self.note_damage(kind, outcome, "after a crash");
+            let in_flight = steps.partition_point(|(end, _)| *end <= n);
+            let models: Vec<_> = steps.iter().take(in_flight + 1).map(|(_, model)| model).collect();
+            let outcome = judge_damage(&damaged, &models);
+            self.note_damage(kind, outcome, &format!("after a crash at operation {n}"));
+        }
+    }
+
+    /// A log that is older than the rows beside it, as a backup of only one file leaves it.
+    fn older_logs(&mut self, played: &Played) {
+        let operations = played.disk.operations();
+        let (mut image, mut images, mut done) = (Image::default(), Vec::new(), 0);
+        for (end, model) in &played.run.steps {
+            operations[done..*end as usize].iter().for_each(|operation| image.apply(operation));
+            done = *end as usize;
+            images.push((image.settled(), model));
+        }
+        for (i, (image, model)) in images.iter().enumerate().filter(|(_, (_, model))| model.rows_are_newest())
+        {
+            let older = images[..i].iter().rfind(|(_, older)| older.log.is_shorter(&model.log));
+            if let Some((older, _)) = older {
+                let outcome = judge_damage(&image.with_file(LOG_FILE, older), &[model]);
+                self.note_damage("older log", outcome, &format!("after step {i}"));
+            }
         }
     }
 
     fn note_damage(&mut self, kind: &'static str, outcome: Result<&'static str, String>, after: &str) {
+        *self.report.damages.entry(kind).or_default() += 1;
         match outcome {
-            Ok("reported") => *self.report.damages.entry("reported").or_default() += 1,
-            Ok(harmless) => *self.report.damages.entry(harmless).or_default() += 1,
+            Ok(outcome) => *self.report.damages.entry(outcome).or_default() += 1,
             Err(what) => self.fail(&format!("{kind} {after}"), &what),
         }
-        *self.report.damages.entry(kind).or_default() += 1;
-    }
-
-    /// Damage is refused with nothing touched, or reported where it is read, or harms nothing.
-    fn judge_damage(&mut self, damaged: &Image, models: &[&Model]) -> Result<&'static str, String> {
-        let disk = Disk::new(damaged.clone(), Faults::default());
-        let mut player = Player::new(disk.clone(), Model::none(), 0);
-        let Ok(seen) = player.open() else {
-            drop(player);
-            let untouched = disk.image().reads_as(damaged);
-            return if untouched { Ok("reported") } else { Err("refused, and touched".to_owned()) };
-        };
-        let log = models.iter().map(|model| seen.log.is_right(&model.log));
-        let rows = models.iter().map(|model| seen.rows.is_right(&model.rows));
-        any(log).map_err(|what| format!("wrong log: {what}"))?;
-        any(rows).map_err(|what| format!("wrong rows: {what}"))?;
-        let reported = seen.log.damage.is_some() || seen.rows.damage.is_some();
-        Ok(if reported { "reported" } else { "harmless" })
     }
 }
 
-/// Whether one of them is; if none, what the last one says.
-fn any(results: impl Iterator<Item = Result<(), String>>) -> Result<(), String> {
-    let mut last = Ok(());
-    for result in results {
-        last = result;
-        if last.is_ok() {
-            break;
+/// Damage is refused with nothing touched, or reported where it is read, or harms nothing. The newest transaction of
+/// a file that was not closed may look as if it had never finished, unless the other file shows that it did:
+/// `spec/store.md`, 7. The last of `models` is the one in flight.
+fn judge_damage(damaged: &Image, models: &[&Model]) -> Result<&'static str, String> {
+    let disk = Disk::new(damaged.clone(), Faults::default());
+    let mut player = Player::new(disk.clone(), Model::none(), 0);
+    let Ok(seen) = player.open() else {
+        drop(player);
+        let untouched = disk.image().reads_as(damaged);
+        return if untouched { Ok("refused") } else { Err("refused, and touched".to_owned()) };
+    };
+    let logs = newest(models.iter().map(|model| &model.log));
+    let rows = newest(models.iter().map(|model| &model.rows));
+    let pairs = logs.iter().flat_map(|log| rows.iter().map(move |rows| (*log, *rows)));
+    let mut why = String::new();
+    for (log, rows) in pairs.filter(|(log, rows)| rows.fits(log)) {
+        match seen.log.is_right(log).and_then(|()| seen.rows.is_right(rows)) {
+            Err(what) => why.push_str(&format!("{what}; ")),
+            Ok(()) if seen.log.damage.is_some() || seen.rows.damage.is_some() => return Ok("reported"),
+            Ok(()) => {
+                let newest = models.iter().rev().take(2);
+                let is_there = newest.clone().any(|model| model.log == *log);
+                let is_there = is_there && newest.clone().any(|model| model.rows == *rows);
+                return Ok(if is_there { "harmless" } else { "newest transaction gone" });
+            }
         }
     }
-    last
+    Err(format!("neither refused nor right: {why}"))
 }
 
-/// The last models of log and rows, and of each the one before.
-fn one_back<'a>(models: &[&'a Model]) -> Vec<&'a Model> {
-    let mut kept: Vec<&Model> = Vec::new();
-    let (mut logs, mut rows) = (0, 0);
-    for model in models.iter().rev() {
-        let log_moved = kept.last().is_none_or(|last| last.log != model.log);
-        let rows_moved = kept.last().is_none_or(|last| last.rows != model.rows);
-        logs += u32::from(log_moved);
-        rows += u32::from(rows_moved);
-        if (log_moved && logs <= 3) || (rows_moved && rows <= 3) {
-            kept.push(model);
+/// The last one, that may be in flight; the one before, that is durable; and the one before that.
+fn newest<'a, T: PartialEq>(states: impl DoubleEndedIterator<Item = &'a T>) -> Vec<&'a T> {
+    let mut newest: Vec<&T> = Vec::new();
+    for state in states.rev() {
+        if newest.last().is_none_or(|last| *last != state) {
+            newest.push(state);
         }
     }
-    kept
+    newest.truncate(3);
+    newest
 }
 
 /// What a store may be when the power fails before operation `n`: as after the last step that was acknowledged, or as

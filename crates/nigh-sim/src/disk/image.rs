@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::contents::Contents;
 
 /// A file for good, whatever it is called.
@@ -17,7 +19,7 @@ pub(super) enum Operation {
     Create(String),
     Rename(String, String),
     SyncNames,
-    Write(FileId, u64, Vec<u8>),
+    Write(FileId, u64, Bytes),
     SetLen(FileId, u64),
     Sync(FileId),
 }
@@ -33,12 +35,16 @@ impl Operation {
             Operation::Sync(_) => "sync",
         }
     }
+
+    pub(super) fn is_naming(&self) -> bool {
+        matches!(self, Operation::Create(_) | Operation::Rename(..) | Operation::SyncNames)
+    }
 }
 
 /// Since the last sync, in order.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
-    Write(u64, Vec<u8>),
+    Write(u64, Bytes),
     SetLen(u64),
 }
 
@@ -54,9 +60,13 @@ pub(super) struct Naming {
 pub(super) struct FileImage {
     /// What a power loss leaves for certain.
     pub(super) platter: Contents,
+    /// The same before the last sync: what a disk leaves that acknowledged it and lied.
+    pub(super) older: Contents,
     /// What a read sees.
     pub(super) cache: Contents,
     pub(super) unsynced: Vec<Change>,
+    /// A sync failed: reads see what no sync will write.
+    pub(super) cache_is_ahead: bool,
 }
 
 /// All of a disk.
@@ -95,8 +105,14 @@ impl Image {
             Operation::SetLen(file, len) => self.files[*file].set_len(*len),
             Operation::Sync(file) => {
                 let file = &mut self.files[*file];
-                file.unsynced.clear();
-                file.platter = file.cache.clone();
+                file.older = file.platter.clone();
+                if file.cache_is_ahead {
+                    // What a failed sync has dropped is not written by the next one.
+                    file.unsynced.drain(..).for_each(|change| change.apply(&mut file.platter));
+                } else {
+                    file.unsynced.clear();
+                    file.platter = file.cache.clone();
+                }
             }
         }
     }
@@ -104,6 +120,15 @@ impl Image {
     fn name(&mut self, naming: Naming) {
         naming.apply(&mut self.names);
         self.unsynced_names.push(naming);
+    }
+
+    /// The same, but one file as it was on `other`, an earlier state of this disk.
+    pub(super) fn with_file(&self, name: &str, other: &Image) -> Image {
+        let mut image = self.clone();
+        if let Some(file) = self.names.get(name) {
+            image.files[*file] = other.files[*file].clone();
+        }
+        image
     }
 
     /// Whether a reader would find the same: names and contents.
@@ -121,6 +146,15 @@ impl Naming {
             names.remove(removed);
         }
         names.insert(self.added.clone(), self.file);
+    }
+}
+
+impl Change {
+    fn apply(&self, contents: &mut Contents) {
+        match self {
+            Change::Write(offset, data) => contents.write(*offset, data),
+            Change::SetLen(len) => contents.set_len(*len),
+        }
     }
 }
 

@@ -15,6 +15,8 @@ mod history;
 mod image;
 mod model;
 mod random;
+#[cfg(test)]
+mod tests;
 
 pub use crash::{Counts, Kinds};
 pub use device::{Disk, Faults};

@@ -73,6 +73,8 @@ pub(super) struct RowsModel {
     rows: RowMap,
     high: BTreeMap<ShardId, Position>,
     swept: GroupId,
+    /// Next group of the log when they were written last.
+    seen: GroupId,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +96,8 @@ impl Model {
             cut: GroupId(1),
             sizes: BTreeMap::new(),
         };
-        let rows = RowsModel { rows: BTreeMap::new(), high: BTreeMap::new(), swept: GroupId(1) };
+        let rows =
+            RowsModel { rows: BTreeMap::new(), high: BTreeMap::new(), swept: GroupId(1), seen: GroupId(1) };
         Model { incarnation: None, log, rows, cut_asked: GroupId(1) }
     }
 
@@ -184,6 +187,7 @@ impl Model {
             *high = position.max(*high);
             writes.push(RowWrite { shard, key, position, value });
         }
+        self.rows.seen = self.log.next;
         Call::Write(writes)
     }
 
@@ -192,7 +196,7 @@ impl Model {
         let below = GroupId(swept + rng.below(self.log.next.0 - swept + 1));
         let asked = self.cut_asked.0;
         let cut = GroupId(asked + rng.below(below.0 - asked + 1));
-        self.rows.swept = below;
+        (self.rows.swept, self.rows.seen) = (below, self.log.next);
         self.cut_asked = cut;
         Call::Sweep { below, cut }
     }
@@ -203,13 +207,29 @@ impl Model {
         log.or_else(|| seen.rows.is_right(&self.rows).err())
     }
 
+    /// Whether rows were written since the last group.
+    pub(super) fn rows_are_newest(&self) -> bool {
+        self.rows.seen == self.log.next
+    }
+
     /// How far a cut may go.
     pub(super) fn swept(&self) -> GroupId {
         self.rows.swept
     }
 }
 
+impl RowsModel {
+    /// Whether a log that ends like this may stand beside them.
+    pub(super) fn fits(&self, log: &LogModel) -> bool {
+        self.seen <= log.next && log.cut <= self.swept
+    }
+}
+
 impl LogModel {
+    pub(super) fn is_shorter(&self, other: &LogModel) -> bool {
+        self.next < other.next
+    }
+
     fn cut_some(&mut self, cut: GroupId, max: u64) {
         self.cut = cut.max(self.cut);
         self.entries.retain(|entry| entry.group >= self.cut);
