@@ -96,7 +96,8 @@ pub(super) enum Holds {
 pub(super) fn look(directory: &dyn Directory) -> io::Result<Holds> {
     let there = |name: &str| directory.exists(name);
     // The state has its name first: if only the log's is left to give, both files are finished.
-    if there(STATE_FILE)? && !there(LOG_FILE)? && there(&unfinished(LOG_FILE))? {
+    let half_made = there(STATE_FILE)? && !there(LOG_FILE)? && there(&unfinished(LOG_FILE))?; // mutant making-not-finished: let half_made = false;
+    if half_made {
         finish(directory, LOG_FILE)?;
         directory.sync_names()?;
     }
@@ -126,11 +127,13 @@ pub(super) fn create(
     }
     let named = (|| {
         // Else the state could have its name after a power loss while the log has none at all.
-        directory.sync_names()?;
-        finish(&**directory, STATE_FILE)?;
-        directory.sync_names()?;
-        finish(&**directory, LOG_FILE)?;
-        directory.sync_names()
+        directory.sync_names()?; // mutant new-names-unsynced: directory.exists(LOG_FILE)?;
+        let order = [STATE_FILE, LOG_FILE]; // mutant log-named-first: let order = [LOG_FILE, STATE_FILE];
+        for name in order {
+            finish(&**directory, name)?;
+            directory.sync_names()?; // mutant names-unsynced: directory.exists(name)?;
+        }
+        Ok(())
     })();
     named.map_err(StoreError::Io)
 }
