@@ -53,5 +53,5 @@ impl Subject for OnDisk {
 #[test]
 fn keeps_every_promise() {
     let disk = Disk::new(Image::default(), Faults::default());
-    suite::all(&mut OnDisk { disk, shards: 1, rng: Rng::new(1) }, 1_000);
+    suite::all(&mut OnDisk { disk, shards: 1, rng: Rng::new(1) }, 500);
 }
