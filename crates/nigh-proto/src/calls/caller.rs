@@ -42,7 +42,7 @@ use crate::Instant;
 use crate::shards::ShardId;
 
 /// Something that was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(u64);
 
 /// A peer answered something else than was asked: close its link.
@@ -56,7 +56,7 @@ impl fmt::Display for Misfit {
 }
 impl std::error::Error for Misfit {}
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Reserved {
     to: PeerId,
     id: CallId,
@@ -66,7 +66,7 @@ struct Reserved {
 
 /// The caller of one process: numbers what it asks of all its peers, settles each exactly once. `W` is the
 /// driver's own token of who waits.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Caller<W> {
     config: CallerConfig,
     id: CallerId,

@@ -91,7 +91,7 @@ impl Entry for KeyedEntry {
 }
 
 /// All four tables of a shard.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Tables {
     records: Table<Number, RecordEntry>,
     keyed: Table<Arc<KeyedKey>, KeyedEntry>,
