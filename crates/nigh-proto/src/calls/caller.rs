@@ -191,7 +191,8 @@ impl<W> Caller<W> {
             if !peer.up || peer.slots.len() >= self.config.calls_open_max {
                 return None;
             }
-            let number = peer.queue.first()?;
+            #[rustfmt::skip]
+            let number = peer.queue.first()?; // mutant resend-reordered: let number = peer.queue.iter().last().map(|(number, ())| *number)?;
             let call = self.schedule.open.get_mut(&number).expect("a queued call is open");
             if call.due <= now {
                 self.expire(number);

@@ -65,7 +65,7 @@ impl<R> Gates<R> {
 
     pub(super) fn handle_confirmed(&mut self) {
         if let Some(read) = self.asked.take() {
-            self.confirm(read);
+            self.confirm(read); // mutant later-views-confirmed: self.confirm(self.read.max(read));
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) struct Log {
 impl Log {
     /// `log_time` is that before `next`, `stored_time` that of the state file, which may be later.
     pub(super) fn open(next: Position, log_time: Time, stored_time: Time) -> Self {
-        let time = log_time.max(stored_time);
+        let time = log_time.max(stored_time); // mutant stored-time-ignored: let time = log_time;
         Log {
             time,
             begun_time: log_time,

@@ -186,6 +186,11 @@ impl Client {
         let hello = PeerFacts { clock: node_time, log_time: node_time };
         self.caller.handle_link_up(START, OWNER, hello, clock);
         self.write(clock, judge);
+        let numbers = self.to_node.iter().filter_map(|frame| match frame {
+            Frame::Ask(_, Request::Call(call)) => Some(call.id.number),
+            _ => None,
+        });
+        assert!(numbers.is_sorted(), "R2: open calls are sent again in the order of their numbers");
     }
 
     /// Gives what the link still carried towards its node.
@@ -231,8 +236,10 @@ impl Client {
             Op::Inc => writes(0, key, args, false),
             Op::Take => writes(1, key, args, false),
             Op::Panic => writes(3, key, args, false),
+            Op::Unfit => writes(4, key, args, false),
             // All tries of the key are one intent.
             Op::Keyed => writes(0, key, 0, true),
+            Op::KeyedOther => writes(0, key, 1, true),
         };
         let what = What::Call(what);
         let ticket = what.ticket(CallId { caller: CallerId(0), number: 0, birth: Time::EPOCH });

@@ -3,7 +3,7 @@
 //! The digit after a method is its key; "/" divides clients. Names say what a world is for: which rules are at
 //! work in it together.
 
-use crate::script::Op::{Inc, Keyed, Panic, Take, View};
+use crate::script::Op::{Inc, Keyed, KeyedOther, Panic, Take, Unfit, View};
 use crate::script::{Budget, Config, Op, Settlers};
 
 const NONE: Budget = Budget {
@@ -35,6 +35,7 @@ type Script = &'static [(Op, u8)];
 const I0: Script = &[(Inc, 0)];
 const I0_I0: Script = &[(Inc, 0), (Inc, 0)];
 const I0_V0: Script = &[(Inc, 0), (View, 0)];
+const K0: Script = &[(Keyed, 0)];
 const NOTHING: Script = &[];
 
 /// Name, what each client asks, what may go wrong, who settles, and how much of it is explored every day.
@@ -47,36 +48,48 @@ pub(crate) fn all() -> Vec<(Config, Everyday)> {
     let worlds: &[Row] = &[
         // One call, whatever happens to it.
         ("tiny", &[I0], Budget { cut: 1, deadline: 1, fail: 1, ..NONE }, Own, (99, 1_000)),
-        ("one", &[I0_I0], Budget { cut: 1, deadline: 1, fail: 1, late: 1, ..NONE }, Own, (8, 500)),
-        ("given-up", &[&[(Panic, 0)], NOTHING], Budget { cut: 1, deadline: 1, fail: 1, ..NONE }, Both, (9, 500)),
+        ("one", &[I0_I0], Budget { cut: 1, deadline: 1, fail: 1, late: 1, ..NONE }, Own, (8, 2_500)),
+        ("panicked", &[&[(Panic, 0)]], Budget { cut: 1, deadline: 1, fail: 1, ..NONE }, Own, (99, 1_000)),
+        ("unfit", &[&[(Unfit, 0)], NOTHING], Budget { cut: 1, deadline: 1, ..NONE }, Both, (99, 1_000)),
         // Appends that fail, land later or never, and who builds on them.
-        ("append", &[I0_I0, &[(Inc, 1)]], Budget { crash: 1, fail: 1, late: 1, cut: 1, ..NONE }, Own, (6, 500)),
-        ("views", &[I0, &[(View, 0)]], Budget { moves: 1, fail: 1, ..NONE }, Own, (99, 7_000)),
-        ("late-views", &[I0_V0, &[(View, 0), (Inc, 0)]], Budget { late: 1, crash: 1, cut: 1, ..NONE }, Own, (6, 500)),
+        ("append", &[I0_I0, &[(Inc, 1)]], Budget { crash: 1, fail: 1, late: 1, cut: 1, ..NONE }, Own, (6, 900)),
+        // Views of an owner that was replaced and does not know, while somebody is told of what came after.
+        ("views", &[I0, &[(View, 0)]], Budget { moves: 1, cut: 1, ..NONE }, Own, (11, 3_300)),
+        ("confirms", &[I0, &[(View, 0), (View, 0)]], Budget { moves: 1, cut: 1, ..NONE }, Own, (8, 2_100)),
+        ("late-views", &[I0_V0, &[(View, 0), (Inc, 0)]], Budget { late: 1, crash: 1, cut: 1, ..NONE }, Own, (6, 1_100)),
         // Errors are answers, too.
-        ("errors", &[&[(Take, 0), (Inc, 0)], I0], Budget { cut: 1, deadline: 1, ..NONE }, Own, (7, 500)),
-        ("errors-append", &[&[(Take, 0)], I0], Budget { cut: 1, late: 1, moves: 1, deadline: 1, ..NONE }, Own, (7, 500)),
+        ("errors", &[&[(Take, 0), (Inc, 0)], I0], Budget { cut: 1, deadline: 1, ..NONE }, Own, (7, 2_800)),
+        ("errors-append", &[&[(Take, 0)], I0], Budget { cut: 1, late: 1, moves: 1, deadline: 1, ..NONE }, Own, (7, 3_100)),
         // Copies that are refused, and their neighbours.
-        ("overload", &[I0_I0], Budget { refuse: 2, cut: 1, deadline: 1, ..NONE }, Own, (9, 500)),
-        ("overload-move", &[I0_I0], Budget { refuse: 1, cut: 1, moves: 1, deadline: 1, ..NONE }, Own, (8, 500)),
+        ("overload", &[I0_I0], Budget { refuse: 2, cut: 1, deadline: 1, ..NONE }, Own, (8, 4_200)),
+        ("overload-move", &[I0_I0], Budget { refuse: 1, cut: 1, moves: 1, deadline: 1, ..NONE }, Own, (7, 3_000)),
         // Doubts: settled by whoever asked, by somebody else, by both, or let go.
-        ("doubt", &[I0_I0, NOTHING], Budget { cut: 1, deadline: 2, ..NONE }, Both, (7, 500)),
-        ("fenced", &[I0_I0, NOTHING], Budget { moves: 1, cut: 1, deadline: 1, ..NONE }, Last, (8, 500)),
-        ("dropped", &[I0_I0], Budget { cut: 1, deadline: 1, dropped: 1, ..NONE }, Own, (9, 500)),
+        ("doubt", &[I0_I0, NOTHING], Budget { cut: 1, deadline: 2, ..NONE }, Both, (6, 2_300)),
+        ("fenced", &[I0_I0, NOTHING], Budget { moves: 1, cut: 1, deadline: 1, ..NONE }, Last, (8, 3_100)),
+        ("dropped", &[I0_I0], Budget { cut: 1, deadline: 1, dropped: 1, ..NONE }, Own, (8, 2_500)),
         // What is known is freed, by calls on other keys; what is not, is not.
-        ("mark", &[&[(Inc, 0), (Inc, 0), (Inc, 1)], NOTHING], Budget { cut: 1, deadline: 1, ..NONE }, Last, (8, 500)),
-        ("floor", &[&[(Inc, 0), (Inc, 1), (Inc, 2)]], Budget { cut: 2, deadline: 1, ..NONE }, Own, (7, 500)),
+        ("mark", &[&[(Inc, 0), (Inc, 0), (Inc, 1)], NOTHING], Budget { cut: 1, deadline: 1, ..NONE }, Last, (8, 2_000)),
+        ("floor", &[&[(Inc, 0), (Inc, 1), (Inc, 2)]], Budget { cut: 2, deadline: 1, ..NONE }, Own, (7, 1_400)),
         // A process starts again; a bye frees what it knew.
-        ("restart", &[I0_I0], Budget { restart: 1, cut: 1, deadline: 1, ..NONE }, Own, (8, 500)),
+        ("restart", &[I0_I0], Budget { restart: 1, cut: 1, deadline: 1, ..NONE }, Own, (7, 2_600)),
         // One idempotency key, two tries.
-        ("keyed", &[&[(Keyed, 0)], &[(Keyed, 0)]], Budget { cut: 1, deadline: 1, crash: 1, ..NONE }, Both, (7, 500)),
+        ("keyed", &[K0, K0], Budget { cut: 1, deadline: 1, crash: 1, ..NONE }, Both, (7, 3_800)),
+        ("keyed-other", &[K0, &[(KeyedOther, 0)]], Budget { cut: 1, deadline: 1, ..NONE }, Own, (8, 1_800)),
         // A day passes, what is old is swept, rows are written and the log is cut; nodes' clocks differ.
-        ("retention", &[I0], Budget { cut: 1, deadline: 1, sweep: 2, rows: 1, leap: 1, moves: 1, ..NONE }, Own, (8, 500)),
-        ("rows", &[I0_I0], Budget { cut: 1, crash: 1, rows: 2, ..NONE }, Own, (9, 500)),
+        ("clocks", &[I0_I0], Budget { cut: 1, moves: 1, ..NONE }, Own, (9, 500)),
+        ("retention", &[I0], Budget { cut: 1, deadline: 1, rows: 1, leap: 1, moves: 2, ..NONE }, Own, (7, 2_900)),
+        ("swept", &[I0], Budget { cut: 1, sweep: 1, rows: 2, leap: 1, moves: 2, ..NONE }, Own, (7, 1_800)),
+        ("keyed-late", &[K0, K0], Budget { cut: 1, leap: 2, ..NONE }, Own, (8, 4_400)),
+        ("rows", &[I0_I0], Budget { cut: 1, crash: 1, rows: 2, ..NONE }, Own, (9, 2_300)),
         // A bit of everything.
-        ("flagship", &[I0_I0, I0_V0], Budget { crash: 1, cut: 1, moves: 1, deadline: 1, ..NONE }, Own, (5, 500)),
+        ("flagship", &[I0_I0, I0_V0], Budget { crash: 1, cut: 1, moves: 1, deadline: 1, ..NONE }, Own, (5, 2_800)),
     ];
-    let skew = |name: &str| if name == "retention" { [40, -40] } else { [0, 0] };
+    // So that a birth is too old by one clock and not by the other.
+    let skew = |name: &str| match name {
+        "clocks" => [40, -40],
+        "retention" | "swept" => [-40, 40],
+        _ => [0, 0],
+    };
     let world = |&(name, scripts, faults, settlers, (depth, states_min))| {
         (Config { name, scripts, faults, settlers, window: 2, skew: skew(name) }, Everyday { depth, states_min })
     };

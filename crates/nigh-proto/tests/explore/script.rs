@@ -13,8 +13,11 @@ pub(crate) enum Op {
     Take,
     /// Panics.
     Panic,
-    /// Adds one under the world's one idempotency key.
+    /// Has arguments that no method takes.
+    Unfit,
+    /// Adds one under the world's one idempotency key; with other arguments than all other tries.
     Keyed,
+    KeyedOther,
     /// How many there are.
     View,
 }
@@ -84,7 +87,7 @@ pub(crate) enum Step {
     Move,
     Sweep(u8),
     WriteBack(u8),
-    /// Clocks of all are set ahead by 25 hours; deadlines do not notice.
+    /// Clocks of all are set ahead by R, as long as calls are remembered; deadlines do not notice.
     Leap,
 }
 

@@ -17,8 +17,8 @@ use crate::judge::Judge;
 use crate::owner::{Owners, Reply};
 use crate::script::{Budget, Config, Due, End, NODES, No, Op, Settlers, Step};
 
-/// More than calls are remembered (R), and than F and D.
-const LEAP: Duration = Duration::from_secs(25 * 3_600);
+/// As long as calls are remembered (R): not too old by a clock that stood still otherwise.
+const LEAP: Duration = nigh_proto::calls::RETENTION;
 
 #[derive(Clone, Hash)]
 struct Stray {
