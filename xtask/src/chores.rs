@@ -58,7 +58,7 @@ pub fn bench(root: &Path, args: &[String]) -> Result<(), Trouble> {
     }
 }
 
-/// States of each small world that `explore` meets if nothing is said: some minutes, 2 GB.
+/// States of each small world that `explore` meets if nothing is said: half an hour, some GB.
 const EXPLORE_STATES: u64 = 1_000_000;
 
 /// Tries all orders of events of small worlds, in release, and prints what each came to.

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::sync::Once;
 
 use crate::script::{Config, Step};
@@ -110,6 +111,16 @@ struct Met {
     /// From which state each was first reached, by which of its steps.
     from: Vec<(u32, u16)>,
     edges: Vec<(u32, u32)>,
+    /// Beyond this no state is kept to be explored.
+    states_max: usize,
+    left_out: bool,
+}
+
+/// A state to be explored, as the step that leads to it: a world is large, and made in no time.
+struct Fresh {
+    state: u32,
+    parent: Rc<World>,
+    step: Step,
 }
 
 impl Met {
@@ -132,7 +143,7 @@ impl Met {
     }
 
     /// All that a state leads to for the first time; none if it is an end.
-    fn expand(&mut self, state: u32, world: &World, fresh: &mut Vec<(u32, World)>) -> Result<bool, Broken> {
+    fn expand(&mut self, state: u32, world: &Rc<World>, fresh: &mut Vec<Fresh>) -> Result<bool, Broken> {
         let here = name_of(world);
         let mut end = true;
         for (which, step) in world.steps().into_iter().enumerate() {
@@ -147,7 +158,11 @@ impl Met {
             let to = *self.by_name.entry(name).or_insert(count);
             if to == count {
                 self.from.push((state, which as u16));
-                fresh.push((to, next));
+                if self.from.len() <= self.states_max {
+                    fresh.push(Fresh { state: to, parent: world.clone(), step });
+                } else {
+                    self.left_out = true;
+                }
             }
             if self.edges.len() <= EDGES_MAX {
                 self.edges.push((state, to));
@@ -190,15 +205,19 @@ struct Broken {
 
 /// Explores up to `depth_max` steps deep, and no deeper once there are more than `states_max` states.
 pub(crate) fn explore(config: Config, states_max: usize, depth_max: usize) -> Report {
-    let first = World::new(config);
+    let first = Rc::new(World::new(config));
     let by_name = BTreeMap::from([(name_of(&first), 0)]);
-    let mut met = Met { config, by_name, from: vec![(0, 0)], edges: vec![] };
-    let (mut level, mut ends, mut depth, mut broken) = (vec![(0, first)], 0, 0, None);
-    while !level.is_empty() && depth < depth_max && met.from.len() <= states_max && broken.is_none() {
+    let (from, edges) = (vec![(0, 0)], vec![]);
+    let mut met = Met { config, by_name, from, edges, states_max, left_out: false };
+    let (mut level, mut ends, mut depth, mut broken) = (vec![], 0, 1, None);
+    match met.expand(0, &first, &mut level) {
+        Ok(end) => ends += usize::from(end),
+        Err(Broken { why, last, .. }) => broken = Some((why, Vec::from_iter(last))),
+    }
+    while !level.is_empty() && depth < depth_max && !met.left_out && broken.is_none() {
         let mut fresh = vec![];
-        // Worlds go as they are expanded: two levels at once would be twice the memory.
-        for (state, world) in level {
-            match met.expand(state, &world, &mut fresh) {
+        for Fresh { state, parent, step } in level {
+            match met.expand(state, &Rc::new(parent.after(step)), &mut fresh) {
                 Ok(end) => ends += usize::from(end),
                 Err(Broken { why, state, last }) => {
                     broken = Some((why, met.trace(state, last)));
@@ -209,7 +228,7 @@ pub(crate) fn explore(config: Config, states_max: usize, depth_max: usize) -> Re
         level = fresh;
         depth += 1;
     }
-    let complete = level.is_empty() && broken.is_none();
+    let complete = level.is_empty() && !met.left_out && broken.is_none();
     let acyclic = if complete { met.is_acyclic() } else { None };
     Report { states: met.from.len(), ends, depth, complete, acyclic, broken }
 }
