@@ -13,7 +13,9 @@ use std::task::{Context, Poll, Waker};
 use nigh::Nigh;
 use nigh::perform::{Ask, Identity, Outcome, Perform, What};
 use nigh_proto::calls::RETENTION;
-use nigh_wire::{CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, Ticket};
+use nigh_wire::{
+    Bytes, CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex, Ticket, Value,
+};
 
 use crate::book::{Book, Op};
 use crate::surroundings::{is_own_end, take_started, touch};
@@ -132,50 +134,41 @@ impl Perform for Reach {
     }
 }
 
-/// What a client needs to know of a call whose process died.
+/// What a client needs to know of a writing call whose process died.
 struct Lost {
-    ticket: Option<Box<dyn Fn(CallId) -> Ticket + Send>>,
+    what: Option<(MethodIndex, Option<Bytes>, Value, Option<String>)>,
 }
 
 impl Lost {
     fn of(catalogue: &Catalogue, ask: &Ask) -> Self {
-        let What::Method { method, key, args } = &ask.what else { return Lost { ticket: None } };
-        let Some((contract, method)) = catalogue.method(*method) else { return Lost { ticket: None } };
-        if method.class == Class::Read {
-            return Lost { ticket: None };
-        }
+        let What::Method { method, key, args } = &ask.what else { return Lost { what: None } };
+        let reads = catalogue.method(*method).is_none_or(|(_, method)| method.class == Class::Read);
         let keyed = match &ask.identity {
             Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
             _ => None,
         };
-        let (of, name, shape) = (contract.name.clone(), method.name, method.answer_hash());
-        let fingerprint = match key {
-            Some(key) => Fingerprint::of(&of, key, name, &args.to_bytes()),
-            None => Fingerprint::of(&of, &[], name, &args.to_bytes()),
-        };
-        let key = key.clone();
-        Lost {
-            ticket: Some(Box::new(move |id| {
-                Ticket::from(Doubt {
-                    id,
-                    of: of.clone(),
-                    key: key.clone(),
-                    method: name.to_owned(),
-                    shape,
-                    fingerprint,
-                    keyed: keyed.clone().map(|key| Keyed { principal: String::new(), key }),
-                    settles_until: id.birth.saturating_add(RETENTION),
-                })
-            })),
-        }
+        Lost { what: (!reads).then(|| (*method, key.clone(), args.clone(), keyed)) }
     }
 
     /// What its client is told.
-    fn outcome(&self, id: Option<CallId>) -> Outcome {
-        match (&self.ticket, id) {
-            (Some(ticket), Some(id)) => Outcome::InDoubt(ticket(id)),
-            _ => Outcome::NotDone(Cause::Stopped),
-        }
+    fn outcome(&self, catalogue: &Catalogue, id: Option<CallId>) -> Outcome {
+        let ticket = || {
+            let (index, key, args, keyed) = self.what.clone()?;
+            let (contract, method) = catalogue.method(index)?;
+            let (of, id) = (contract.name.clone(), id?);
+            let name_of_key = key.clone().unwrap_or_default();
+            Some(Ticket::from(Doubt {
+                id,
+                fingerprint: Fingerprint::of(&of, &name_of_key, method.name, &args.to_bytes()),
+                of,
+                key,
+                method: method.name.to_owned(),
+                shape: catalogue.answer_hash(index)?,
+                keyed: keyed.map(|key| Keyed { principal: String::new(), key }),
+                settles_until: id.birth.saturating_add(RETENTION),
+            }))
+        };
+        ticket().map_or(Outcome::NotDone(Cause::Stopped), Outcome::InDoubt)
     }
 }
 
@@ -205,10 +198,12 @@ impl Future for Asking {
         let polled = match (this.is_lost(), &mut this.inner) {
             (false, Some(inner)) => match catch_unwind(AssertUnwindSafe(|| inner.as_mut().poll(context))) {
                 Ok(polled) => polled,
-                Err(payload) if is_own_end(payload.as_ref()) => Poll::Ready(this.lost.outcome(this.id)),
+                Err(payload) if is_own_end(payload.as_ref()) => {
+                    Poll::Ready(this.lost.outcome(&this.board.catalogue, this.id))
+                }
                 Err(payload) => resume_unwind(payload),
             },
-            _ => Poll::Ready(this.lost.outcome(this.id)),
+            _ => Poll::Ready(this.lost.outcome(&this.board.catalogue, this.id)),
         };
         touch(this.process);
         match polled {

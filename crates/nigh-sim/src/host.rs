@@ -56,6 +56,9 @@ pub(crate) struct Options {
     pub(crate) fifo: bool,
     /// Simulated time after which a run ends whatever happens.
     pub(crate) horizon: Duration,
+    /// Users' code may use tokio's timers and tasks. Without, it panics when it does, and a visit of tokio at each
+    /// millisecond is spared.
+    pub(crate) tokio: bool,
 }
 
 /// What a world may do while it is asked.
@@ -130,6 +133,11 @@ pub(crate) struct Ended {
 /// Runs `world` to its end on this thread. No other run is under way here.
 pub(crate) fn run<W: World>(mut world: W, options: Options) -> (W, Ended) {
     let installed = Installed::new(options.fifo);
+    if !options.tokio {
+        let ended = Host::new(&mut world, options, None).drive_alone();
+        drop(installed);
+        return (world, ended);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without I/O needs nothing of the system");
     let metrics = runtime.metrics();
@@ -143,18 +151,7 @@ pub(crate) fn run<W: World>(mut world: W, options: Options) -> (W, Ended) {
 }
 
 async fn drive<W: World>(world: &mut W, options: Options, metrics: RuntimeMetrics) -> Ended {
-    let stage = Stage::new(options.seed);
-    let mut host = Host {
-        world,
-        stage,
-        rng: Rng::of(options.seed, "tasks", 0),
-        metrics,
-        bare: 0,
-        bare_tasks: BTreeMap::new(),
-        foreign: Vec::new(),
-        steps: 0,
-        horizon: u64::try_from(options.horizon.as_nanos()).unwrap_or(u64::MAX),
-    };
+    let mut host = Host::new(world, options, Some(metrics));
     #[expect(clippy::disallowed_methods, reason = "of a clock that stands still: it reads what the host set")]
     let began = Instant::now();
     let mut wheel = Wheel { began, reached: 0, sleep: pin!(sleep_until(began)) };
@@ -225,7 +222,8 @@ struct Host<'a, W: World> {
     stage: Stage<W::Event>,
     /// Draws which task runs next.
     rng: Rng,
-    metrics: RuntimeMetrics,
+    /// Of the runtime, if there is one.
+    metrics: Option<RuntimeMetrics>,
     /// Bare tokio tasks alive when last counted.
     bare: usize,
     bare_tasks: BTreeMap<u16, usize>,
@@ -235,7 +233,43 @@ struct Host<'a, W: World> {
     horizon: u64,
 }
 
-impl<W: World> Host<'_, W> {
+impl<'a, W: World> Host<'a, W> {
+    fn new(world: &'a mut W, options: Options, metrics: Option<RuntimeMetrics>) -> Self {
+        Host {
+            world,
+            stage: Stage::new(options.seed),
+            rng: Rng::of(options.seed, "tasks", 0),
+            metrics,
+            bare: 0,
+            bare_tasks: BTreeMap::new(),
+            foreign: Vec::new(),
+            steps: 0,
+            horizon: u64::try_from(options.horizon.as_nanos()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The whole run, without tokio.
+    fn drive_alone(mut self) -> Ended {
+        self.world.start(&mut self.stage);
+        let why = loop {
+            tasks::fetch_landed();
+            if let Some(why) = self.settle() {
+                break why;
+            }
+            match self.next() {
+                Some(due) if due.at <= self.horizon => self.step(due),
+                Some(_) => break Why::Horizon,
+                None => break Why::Deadlock { since: timers::now() },
+            }
+        };
+        self.end(why)
+    }
+
+    /// Bare tokio tasks.
+    fn alive(&self) -> usize {
+        self.metrics.as_ref().map_or(0, RuntimeMetrics::num_alive_tasks)
+    }
+
     /// Polls tasks until all wait. Some: the run ends.
     fn settle(&mut self) -> Option<Why> {
         loop {
@@ -286,7 +320,7 @@ impl<W: World> Host<'_, W> {
     fn catch_up(&mut self, reached: u64) {
         let next = self.next().map_or(u64::MAX, |due| due.at);
         self.pass_to(reached.min(next).max(timers::now()));
-        self.bare = self.metrics.num_alive_tasks();
+        self.bare = self.alive();
         self.steps += 1;
         for owner in tasks::take_foreign() {
             self.foreign.push(owner.node);
@@ -302,7 +336,7 @@ impl<W: World> Host<'_, W> {
 
     /// Bare tokio tasks that appeared are of the node whose code ran last.
     fn count_bare(&mut self) {
-        let alive = self.metrics.num_alive_tasks();
+        let alive = self.alive();
         if alive > self.bare
             && let Some(owner) = tasks::last()
         {

@@ -10,6 +10,8 @@ use std::sync::Once;
 thread_local! {
     /// How many catches surround the code that runs now.
     static CATCHING: Cell<u32> = const { Cell::new(0) };
+    /// Something asked for tokio's timers or tasks, and there was no runtime.
+    static WANTED_TOKIO: Cell<bool> = const { Cell::new(false) };
     /// Where the last caught panic happened.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
@@ -30,12 +32,23 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
+/// What tokio says where there is no runtime.
+const NO_RUNTIME: &str = "there is no reactor running";
+
+/// True if something on this thread panicked for want of tokio's runtime since this was asked last.
+pub(crate) fn take_wanted_tokio() -> bool {
+    WANTED_TOKIO.take()
+}
+
 /// Puts our hook before the one that is there, once per process.
 fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let printed = take_hook();
         set_hook(Box::new(move |panic| {
+            if panic.payload_as_str().is_some_and(|said| said.contains(NO_RUNTIME)) {
+                WANTED_TOKIO.set(true);
+            }
             if CATCHING.get() == 0 {
                 return printed(panic);
             }

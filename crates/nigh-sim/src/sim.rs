@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, Range};
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ impl Topology {
 /// What is made once of an application, however many seeds are run.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
+    /// Its code uses tokio's timers or tasks; found out by a run without them.
+    pub(crate) tokio: AtomicBool,
     pub(crate) blueprint: OnceLock<Result<Blueprint, String>>,
 }
 

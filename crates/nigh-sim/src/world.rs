@@ -27,7 +27,7 @@ mod process;
 /// Shards of a simulated store: a few, so that keys of one test share some and not others.
 pub(crate) const SHARDS: u32 = 4;
 /// How often a process writes back what changed.
-const SWEEP_EVERY: Duration = Duration::from_millis(250);
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// First and longest wait before connecting again.
 const DIAL_AGAIN: std::ops::RangeInclusive<u64> = 1_000_000..=60_000_000;
 /// Whoever runs processes starts one that ended by itself after this.

@@ -61,7 +61,8 @@ impl Routes {
             let number = contract.methods.iter().position(|m| m.name == method.name);
             let number = number.expect("a method is in its own contract");
             let (of, name): (Arc<str>, Arc<str>) = (contract.name.as_str().into(), method.name.into());
-            let (class, shape) = (method.class, method.answer_hash());
+            let shape = catalogue.answer_hash(MethodIndex(index as u32)).expect("index is below len");
+            let class = method.class;
             names.insert((of.clone(), name.clone()), index);
             let index = index as u32;
             methods.push(match contract.kind {

@@ -85,7 +85,7 @@ fn play_with(
 }
 
 fn options(seed: u64) -> Options {
-    Options { seed, fifo: false, horizon: Duration::from_secs(10) }
+    Options { seed, fifo: false, horizon: Duration::from_secs(10), tokio: true }
 }
 
 fn play(begin: impl FnOnce(&mut Script, &mut Stage<u16>) + 'static) -> (String, Ended) {
