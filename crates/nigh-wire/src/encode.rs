@@ -2,22 +2,25 @@
 //!
 //! Writing cannot fail; what is too large is refused by whoever sends it.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 /// Where a value writes its canonical bytes.
 #[derive(Clone, Debug, Default, Hash)]
 pub struct Out {
-    buf: BytesMut,
+    buf: Vec<u8>,
 }
+
+/// What is taken up to this size, in bytes, is copied, and its room stays; more is handed on as it lies.
+const COPIED_SIZE_MAX: usize = 4 * 1024;
 
 impl Out {
     /// Room for about this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Out { buf: BytesMut::with_capacity(bytes) }
+        Out { buf: Vec::with_capacity(bytes) }
     }
     /// One byte.
     pub fn byte(&mut self, byte: u8) {
-        self.buf.put_u8(byte);
+        self.buf.push(byte);
     }
     /// These bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
@@ -26,7 +29,7 @@ impl Out {
     /// LEB128, shortest form.
     pub fn var(&mut self, v: u64) {
         if v < 0x80 {
-            self.buf.put_u8(v as u8);
+            self.buf.push(v as u8);
         } else if v >> 56 == 0 {
             self.var_word(v);
         } else {
@@ -48,10 +51,10 @@ impl Out {
     /// LEB128, shortest form.
     pub fn var128(&mut self, mut v: u128) {
         while v >= 0x80 {
-            self.buf.put_u8(v as u8 | 0x80);
+            self.buf.push(v as u8 | 0x80);
             v >>= 7;
         }
-        self.buf.put_u8(v as u8);
+        self.buf.push(v as u8);
     }
     /// Length and bytes.
     pub fn len_bytes(&mut self, bytes: &[u8]) {
@@ -68,7 +71,8 @@ impl Out {
     }
     /// What was written.
     pub fn into_bytes(self) -> Bytes {
-        self.buf.freeze()
+        // Without spare room, bytes need no second allocation to be counted until they are cloned.
+        self.buf.into_boxed_slice().into()
     }
     /// What was written so far, as a slice.
     pub fn as_slice(&self) -> &[u8] {
@@ -76,6 +80,12 @@ impl Out {
     }
     /// Takes what was written and leaves the room for more.
     pub fn take(&mut self) -> Bytes {
-        self.buf.split().freeze()
+        if self.buf.len() > COPIED_SIZE_MAX {
+            let room = Vec::with_capacity(self.buf.capacity());
+            return std::mem::replace(&mut self.buf, room).into();
+        }
+        let taken = Bytes::copy_from_slice(&self.buf);
+        self.buf.clear();
+        taken
     }
 }
