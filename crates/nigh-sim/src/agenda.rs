@@ -29,12 +29,14 @@ impl<E> Agenda<E> {
     }
 
     /// Puts in an event, after all others of the same time.
+    #[cfg(test)]
     pub(crate) fn push(&mut self, at: u64, event: E) {
         let sequence = self.sequence + 1;
         self.push_numbered(Due { at, sequence }, event);
     }
 
-    /// As [`push`](Self::push), for agendas that share one count: ties between them keep their order too.
+    /// Puts in an event, after all others of the same time. Agendas may share one count: ties between them keep
+    /// their order too.
     pub(crate) fn push_numbered(&mut self, due: Due, event: E) {
         debug_assert!(due.sequence > self.sequence, "numbers rise");
         self.sequence = due.sequence;
@@ -67,19 +69,9 @@ impl<E> Agenda<E> {
         Some((due, self.events[slot as usize].take().expect("a key has its event")))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.keys.len()
-    }
-
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
-    }
-
-    /// Forgets every event.
-    pub(crate) fn clear(&mut self) {
-        self.keys.clear();
-        self.events.clear();
-        self.free.clear();
     }
 }
 

@@ -18,7 +18,7 @@ use nigh_wire::{
 };
 
 use crate::book::{Book, Op};
-use crate::surroundings::{is_own_end, take_started, touch};
+use crate::surroundings::{PROCESSES_MAX, is_own_end, take_started, touch};
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -48,6 +48,7 @@ struct Slot {
 
 impl Board {
     pub(crate) fn new(catalogue: Arc<Catalogue>, processes: u16, book: Book) -> Arc<Self> {
+        assert!(processes <= PROCESSES_MAX, "{processes} processes, at most {PROCESSES_MAX}");
         let slots = (0..processes).map(|_| Slot::default()).collect();
         Arc::new(Board { catalogue, slots: Mutex::new(slots), book: Mutex::new(book) })
     }

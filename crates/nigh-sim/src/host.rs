@@ -65,14 +65,13 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) struct Stage<E> {
     agenda: Agenda<E>,
-    seed: u64,
     events: u64,
     polls: u64,
 }
 
 impl<E> Stage<E> {
-    fn new(seed: u64) -> Self {
-        Stage { agenda: Agenda::new(), seed, events: 0, polls: 0 }
+    fn new() -> Self {
+        Stage { agenda: Agenda::new(), events: 0, polls: 0 }
     }
 
     /// Nanoseconds since the run began.
@@ -86,20 +85,6 @@ impl<E> Stage<E> {
         self.agenda.push_numbered(due, event);
     }
 
-    /// The stream of chance of `purpose` at node `who`, from its beginning: keep it.
-    pub(crate) fn rng(&self, purpose: &str, who: u64) -> Rng {
-        Rng::of(self.seed, purpose, who)
-    }
-
-    /// Events handled so far.
-    pub(crate) fn events(&self) -> u64 {
-        self.events
-    }
-
-    /// Events still to come; timers of tasks are not among them.
-    pub(crate) fn to_come(&self) -> usize {
-        self.agenda.len()
-    }
 }
 
 /// Why a run ended.
@@ -237,7 +222,7 @@ impl<'a, W: World> Host<'a, W> {
     fn new(world: &'a mut W, options: Options, metrics: Option<RuntimeMetrics>) -> Self {
         Host {
             world,
-            stage: Stage::new(options.seed),
+            stage: Stage::new(),
             rng: Rng::of(options.seed, "tasks", 0),
             metrics,
             bare: 0,

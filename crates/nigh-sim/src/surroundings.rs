@@ -85,7 +85,7 @@ impl Surroundings {
 
 impl Ambient for Surroundings {
     fn now(&self) -> Instant {
-        Instant::from_nanos(timers::now())
+        Instant::from_nanos(timers::now()) // mutant deadline-on-wall-clock: Instant::from_nanos(self.wall().as_nanos().saturating_sub(WALL_AT_START))
     }
 
     fn wall(&self) -> Time {

@@ -330,6 +330,7 @@ pub(crate) fn take_touched() -> Vec<Owner> {
 }
 
 /// Tasks that have not ended.
+#[cfg(test)]
 pub(crate) fn alive() -> usize {
     TASKS.with_borrow(|tasks| tasks.slots.len() - tasks.free.len())
 }

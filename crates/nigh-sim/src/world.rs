@@ -92,7 +92,6 @@ struct Running {
     links: Vec<(usize, Side)>,
     /// For when its timer is set.
     timer: Option<u64>,
-    dialling: bool,
 }
 
 /// What a world is made from.

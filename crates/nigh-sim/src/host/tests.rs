@@ -311,8 +311,8 @@ fn a_foreign_thread_is_named() {
 
 /// Tasks of five nodes that wait, wake each other, and use tokio's timers now and then.
 fn busy(seed: u64, fifo: bool) -> (String, Ended) {
-    play_with(Options { fifo, ..options(seed) }, None, |script, stage| {
-        let mut rng = stage.rng("test", 0);
+    play_with(Options { fifo, ..options(seed) }, None, move |script, _| {
+        let mut rng = Rng::of(seed, "test", 0);
         let turn = Arc::new(tokio::sync::Semaphore::new(2));
         for node in 0..5 {
             let (log, turn, step) = (script.log.clone(), Arc::clone(&turn), rng.between(1..=5_000));

@@ -7,6 +7,7 @@ use super::{Event, World};
 use crate::host::Stage;
 use crate::network::Side;
 use crate::plan::{Fault, Left};
+use crate::points;
 use crate::surroundings::{nanos, touch};
 
 /// How long a sync that never returns holds a process up before somebody kills it.
@@ -137,6 +138,7 @@ impl World {
         }
         self.board.book().note(|| "calm".into());
         self.board.book().calm(stage.now());
+        points::stop();
         for wire in self.network.heal(stage.now()) {
             Side::BOTH.into_iter().for_each(|side| stage.push(stage.now(), Event::Gone(wire, side)));
         }

@@ -1,7 +1,9 @@
 //! One process: it starts, dials the owner, hears and sends, appends, writes back, ends.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
+use nigh::buggify;
 use nigh::engine::{Engine, Options};
 use nigh::store::{AppendError, StoreError};
 use nigh_wire::Bytes;
@@ -12,6 +14,10 @@ use crate::network::Side;
 use crate::surroundings::{Surroundings, is_own_end, nanos, touch};
 use crate::tasks::{self, Owner};
 
+/// How much longer now and then.
+const SLOW: u64 = 200_000_000;
+/// A process that dies because a point says so is back after this.
+const SOON: Duration = Duration::from_millis(30);
 /// How long a sync takes when nothing hinders it.
 const SYNC: std::ops::RangeInclusive<u64> = 100_000..=3_000_000;
 
@@ -54,8 +60,7 @@ impl World {
         self.board.book().note(|| format!("process {process} starts"));
         let dials = self.processes[at].dials;
         let owns = log.is_some();
-        self.processes[at].up =
-            Some(Running { engine, log, group: None, links: vec![], timer: None, dialling: dials });
+        self.processes[at].up = Some(Running { engine, log, group: None, links: vec![], timer: None });
         touch(process);
         if dials {
             stage.push(stage.now(), Event::Dial(owner));
@@ -64,7 +69,7 @@ impl World {
             stage.push(stage.now() + nanos(SWEEP_EVERY), Event::Sweep(owner));
         }
         if std::mem::take(&mut self.processes[at].dies_again) {
-            self.crash(stage, process, Some(std::time::Duration::from_millis(5)));
+            self.crash(stage, process, Some(SOON));
         }
     }
 
@@ -185,12 +190,22 @@ impl World {
             return; // Until it crashes.
         }
         let (by, until) = process.sync_slow;
-        let slow = if now < until { by } else { 0 };
+        let slow = match (now < until, buggify!("log.sync.slow")) {
+            (true, _) => by,
+            (false, true) => SLOW,
+            (false, false) => 0,
+        };
         stage.push(now + self.rng.between(SYNC) + slow, Event::Synced(owner));
     }
 
     /// A sync has returned.
     pub(super) fn synced(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        if self.running(owner).is_none() {
+            return;
+        }
+        if !self.calm && buggify!("process.dies.before.append") {
+            return self.crash(stage, owner.node, Some(SOON));
+        }
         let Some(running) = self.running(owner) else { return };
         let (Some(group), Some(mut log)) = (running.group.take(), running.log.take()) else { return };
         let fails = std::mem::take(&mut self.processes[usize::from(owner.node)].sync_fails);
@@ -203,6 +218,9 @@ impl World {
         } else {
             self.land(stage.now(), log.as_mut(), &group.appends)
         };
+        if !self.calm && buggify!("process.dies.before.answer") {
+            return self.crash(stage, owner.node, Some(SOON));
+        }
         touch(owner.node);
         self.within(owner, |world| {
             let Some(running) = world.running(owner) else { return };

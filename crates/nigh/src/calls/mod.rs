@@ -18,6 +18,7 @@ use nigh_proto::shards::ShardId;
 use nigh_wire::{CallId, CallerId, Fingerprint, Ticket, Time};
 use tokio::sync::{Notify, oneshot};
 
+use crate::buggify;
 use crate::clock::Clock;
 use crate::shards::owner::{Asked, Owner, Work};
 use crate::shards::reply::ReplyTo;
@@ -64,7 +65,7 @@ impl Calls {
         let (waiter, outcome) = oneshot::channel();
         let (started, work, due) = {
             let mut machine = self.machine();
-            if machine.is_stalled(self.clock.wall(), to) {
+            if machine.is_stalled(self.clock.wall(), to) || buggify!("caller.renews") {
                 machine.renew(CallerId(self.clock.entropy()));
             }
             let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);

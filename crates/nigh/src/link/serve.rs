@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::buggify;
 use crate::calls::asked;
 use crate::clock::Tied;
 use crate::entity::Reply;
@@ -40,6 +41,9 @@ impl Server {
         request: Request,
         work: &mut Vec<Work>,
     ) -> Result<Option<Refusal>, LinkError> {
+        if buggify!("link.ask.refused") {
+            return Ok(Some(Refusal::AskAgain));
+        }
         let now = self.local.clock.now();
         let within = match &request {
             Request::Call(call) => call.within,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use nigh_proto::shards::ShardId;
 
+use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
 use crate::store::{Append, AppendError, Appended, GroupId, Log};
@@ -103,6 +104,10 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
     let waiting = core.take_appendable();
     let mut group = Group { shards: Vec::with_capacity(waiting.len()), appends: Vec::new() };
     for shard in waiting {
+        if !group.appends.is_empty() && buggify!("commit.shard.alone") {
+            core.mark(shard);
+            continue;
+        }
         if let Some(append) = core.shards[shard.0 as usize].poll_append(clock) {
             group.shards.push(shard);
             group.appends.push(Append {
@@ -128,8 +133,9 @@ pub(crate) fn handle_appended(
     let Group { shards, appends } = group;
     let exit = |why: String| -> ! { owner.clock.end(&why, EXIT_STORE) };
     // R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
-    let appended = appended.unwrap_or_else(|error| exit(error.to_string()));
-    if let Some(fenced) = appended.items.iter().position(Result::is_err) {
+    let appended = appended.unwrap_or_else(|error| exit(error.to_string())); // mutant failed-append-believed: let appended = appended.unwrap_or(Appended { group: None, items: vec![] });
+    let fenced = appended.items.iter().position(Result::is_err); // mutant fenced-ignored: let fenced = None::<usize>;
+    if let Some(fenced) = fenced {
         // A directory is locked by its process: there, only a store that lies can fence it.
         let shard = shards[fenced].0;
         exit(format!("shard {shard} of the log was taken by another owner: restart to take it up again"));

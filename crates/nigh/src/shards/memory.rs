@@ -130,7 +130,8 @@ impl Memory {
         let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
         let mut cell = self.take(shard, &name, key)?;
         let held = self.cells[shard.0 as usize].get(&name).expect("it was just taken");
-        if held.changed.is_some_and(|changed| changed >= position) {
+        let old = held.changed.is_some_and(|changed| changed >= position); // mutant recovery-repeats-old-records: let old = false;
+        if old {
             self.put_back(shard, &name, cell, None);
             return Ok(());
         }
@@ -155,7 +156,7 @@ impl Memory {
         let at = shard.0 as usize;
         let ready = |name: &Name| {
             let held = &self.cells[at][name];
-            held.cell.is_some() && held.changed.is_some_and(|changed| changed < durable)
+            held.cell.is_some() && held.changed.is_some_and(|changed| changed < durable) // mutant sweep-undurable: held.cell.is_some() && held.changed.is_some_and(|changed| changed < durable || durable.0 > 0)
         };
         let names: Vec<Name> = self.dirty[at]
             .iter()

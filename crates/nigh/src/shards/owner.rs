@@ -19,14 +19,14 @@ use nigh_proto::shards::shard::{Admission, Finished, Permit, Release, Shard, Stu
 use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Ticket, Time, Value};
 
+use crate::buggify;
 use crate::calls::Calls;
 use crate::clock::Clock;
-use crate::entity::Reply;
 use crate::exit::EXIT_STORE;
 use crate::routes::{EntityMethod, Routes};
 use crate::shards::host::Wrote;
 use crate::shards::memory::{ListError, Memory, Name};
-use crate::shards::reply::{Delivery, Gather, ReplyTo, What, deliver};
+use crate::shards::reply::{Delivery, Gather, Read, ReplyTo, What, deliver};
 use crate::store::StoreError;
 use crate::tx::TxCore;
 
@@ -208,7 +208,7 @@ impl Owner {
             for work in work {
                 let refusal = match inbox.closed {
                     true => Some(Refusal::NotOwner),
-                    false if inbox.work.len() >= INBOX_MAX => {
+                    false if inbox.work.len() >= INBOX_MAX || buggify!("owner.inbox.full") => {
                         Some(Refusal::Overloaded { retry_after: RETRY_AFTER })
                     }
                     false => None,
@@ -322,7 +322,8 @@ impl Owner {
 
     fn perform(&self, work: Work) -> Vec<Delivery> {
         let Work { what, due, reply } = work;
-        if self.clock.now() > due && !matches!(what, Asked::Bye(_)) {
+        let late = self.clock.now() > due || buggify!("owner.work.expires");
+        if late && !matches!(what, Asked::Bye(_)) {
             // Work that expired in a queue is not begun.
             return vec![Delivery { to: reply, what: What::Refusal(Refusal::Expired) }];
         }
@@ -397,7 +398,7 @@ impl Owner {
             Ok(cell) => cell,
             Err(error) => fatal(&core.clock, &error),
         };
-        let now = permit.time();
+        let now = permit.time(); // mutant method-time-unlogged: let now = self.clock.wall();
         let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false };
         core.running = Some(Running {
             since: self.clock.now(),
@@ -415,8 +416,8 @@ impl Owner {
             Wrote::Ok { redo, .. } => (tx.deleted || !redo.is_empty(), tx.deleted),
             _ => (false, false),
         };
-        core.memory.put_back(shard, &name, cell, changed.then_some(place));
-        let seed = (tx.drawn > 0).then_some(tx.seed);
+        core.memory.put_back(shard, &name, cell, changed.then_some(place)); // mutant change-not-dirty: core.memory.put_back(shard, &name, cell, None);
+        let seed = (tx.drawn > 0).then_some(tx.seed); // mutant seed-unrecorded: let seed = (tx.drawn > u32::MAX - 1).then_some(tx.seed);
         let machine = &mut core.shards[at];
         match wrote {
             Wrote::Ok { value, redo } => {
@@ -464,11 +465,8 @@ impl Owner {
         let mut core = self.resume();
         core.running = None;
         core.memory.put_back(shard, &name, cell, None);
-        let machine = &mut core.shards[shard.0 as usize];
-        match read {
-            Ok(value) => machine.view(reply.holding(value)),
-            Err(cause) => return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }],
-        }
+        // R6, R7: what it read, or said when it panicked, leaves once that is durable and known to be ours.
+        core.shards[shard.0 as usize].view(reply.holding(read));
         core.releases(shard)
     }
 
@@ -587,7 +585,7 @@ impl Core {
 
 impl ReplyTo {
     /// As it waits for its gate: with what was read.
-    fn holding(self, read: Reply) -> Self {
+    fn holding(self, read: Read) -> Self {
         match self {
             ReplyTo::Here(waiter) => ReplyTo::View(waiter, read),
             ReplyTo::Link(outbox, slot) => ReplyTo::LinkView(outbox, slot, read),

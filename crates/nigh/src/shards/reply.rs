@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nigh_proto::calls::request::{Answer, Refusal, Version};
-use nigh_wire::{Bytes, Value};
+use nigh_wire::{Bytes, Cause, Value};
 use tokio::sync::oneshot;
 
 use crate::calls::Slot;
@@ -14,6 +14,9 @@ use crate::perform::Outcome;
 /// What somebody in this process hears: an outcome, or that this copy was refused.
 pub(crate) type Heard = Result<Outcome, Refusal>;
 
+/// What came of a view; or why it could not be run, which may tell of what it saw (a panic does).
+pub(crate) type Read = Result<Reply, Cause>;
+
 /// Who waits.
 pub(crate) enum ReplyTo {
     /// A call of this process, known to its caller machine under this slot.
@@ -23,9 +26,9 @@ pub(crate) enum ReplyTo {
     /// Somebody in this process who asked for what needs no id: a settler, a lister.
     Here(oneshot::Sender<Heard>),
     /// A reader in this process; what was read stays typed.
-    View(oneshot::Sender<Heard>, Reply),
+    View(oneshot::Sender<Heard>, Read),
     /// A reader at the other end of a link.
-    LinkView(Arc<Outbox>, Slot, Reply),
+    LinkView(Arc<Outbox>, Slot, Read),
     /// One shard's part of a list: whoever is last answers.
     Part(Arc<Gather>),
     /// Nobody.
@@ -95,25 +98,29 @@ pub(crate) fn deliver(deliveries: Vec<Delivery>) -> Vec<(Slot, Result<Answer, Re
 }
 
 /// As it travels.
-fn framed(what: What, reply: Option<Reply>) -> Result<Answer, Refusal> {
-    match (what, reply) {
+fn framed(what: What, read: Option<Read>) -> Result<Answer, Refusal> {
+    match (what, read) {
         (What::Answer(answer), _) => Ok(answer),
         (What::Refusal(refusal), _) => Err(refusal),
-        (What::Read(version), Some(Reply::Ok(value))) => {
+        (What::Read(version), Some(Ok(Reply::Ok(value)))) => {
             Ok(Answer::Done { value: value.to_bytes(), version: Some(version) })
         }
-        (What::Read(_), Some(Reply::Err(error))) => Ok(Answer::Failed(error.to_bytes())),
+        (What::Read(_), Some(Ok(Reply::Err(error)))) => Ok(Answer::Failed(error.to_bytes())),
+        (What::Read(_), Some(Err(cause))) => Ok(Answer::NotDone(cause)),
         (What::Read(_), None) => Err(Refusal::AskAgain),
     }
 }
 
 /// As it stays in this process.
-fn outcome(what: What, reply: Option<Reply>) -> Heard {
-    match (what, reply) {
+fn outcome(what: What, read: Option<Read>) -> Heard {
+    match (what, read) {
         (What::Answer(answer), _) => Ok(answered(answer)),
         (What::Refusal(refusal), _) => Err(refusal),
-        (What::Read(version), Some(Reply::Ok(value))) => Ok(Outcome::Done { value, version: Some(version) }),
-        (What::Read(_), Some(Reply::Err(error))) => Ok(Outcome::Failed(error)),
+        (What::Read(version), Some(Ok(Reply::Ok(value)))) => {
+            Ok(Outcome::Done { value, version: Some(version) })
+        }
+        (What::Read(_), Some(Ok(Reply::Err(error)))) => Ok(Outcome::Failed(error)),
+        (What::Read(_), Some(Err(cause))) => Ok(Outcome::NotDone(cause)),
         (What::Read(_), None) => Err(Refusal::AskAgain),
     }
 }

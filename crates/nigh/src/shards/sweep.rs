@@ -11,6 +11,7 @@ use std::time::Duration;
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::Bytes;
 
+use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::commit::Progress;
 use crate::shards::owner::Owner;
@@ -119,7 +120,8 @@ impl Sweep {
                 (false, 0) => self.waiting.push((shard, since)),
                 (false, _) => self.left.push((shard, since)),
             }
-            if self.writes.len() >= ROWS_PER_WRITE_MAX {
+            let alone = !self.writes.is_empty() && buggify!("sweep.rows.alone");
+            if self.writes.len() >= ROWS_PER_WRITE_MAX || alone {
                 write(rows, &mut self.writes)?;
                 return Ok(Stepped::On);
             }
