@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use nigh::Nigh;
 use nigh::perform::{Ask, Identity, Outcome, Perform, What};
 use nigh_proto::calls::RETENTION;
-use nigh_wire::{CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, Ticket};
+use nigh_wire::{CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, NotSettledCause, Ticket};
 
 use crate::book::{Book, Op};
 use crate::surroundings::{is_own_end, take_started, touch};
@@ -98,13 +98,13 @@ impl Perform for Reach {
             (slot.nigh.clone(), slot.ends)
         };
         let op = self.board.book().asked(self.client, self.process, &ask);
+        let lost = Lost::of(&self.board.catalogue, &ask);
         let Some(nigh) = nigh else {
             // As with a refused connection: nothing left the client.
-            let outcome = Outcome::NotDone(Cause::Stopped);
+            let outcome = lost.outcome(None);
             self.board.book().answered(op, &outcome);
             return Box::pin(std::future::ready(outcome));
         };
-        let lost = Lost::of(&self.board.catalogue, &ask);
         take_started();
         let asked = catch_unwind(AssertUnwindSafe(|| nigh.perform(ask)));
         touch(self.process);
@@ -134,15 +134,18 @@ impl Perform for Reach {
 
 /// What a client needs to know of a call whose process died.
 struct Lost {
+    /// It asked for a verdict: without one, nothing is said of the call.
+    settles: bool,
     ticket: Option<Box<dyn Fn(CallId) -> Ticket + Send>>,
 }
 
 impl Lost {
     fn of(catalogue: &Catalogue, ask: &Ask) -> Self {
-        let What::Method { method, key, args } = &ask.what else { return Lost { ticket: None } };
-        let Some((contract, method)) = catalogue.method(*method) else { return Lost { ticket: None } };
+        let nothing = Lost { settles: matches!(ask.what, What::Settle(_)), ticket: None };
+        let What::Method { method, key, args } = &ask.what else { return nothing };
+        let Some((contract, method)) = catalogue.method(*method) else { return nothing };
         if method.class == Class::Read {
-            return Lost { ticket: None };
+            return nothing;
         }
         let keyed = match &ask.identity {
             Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
@@ -155,6 +158,7 @@ impl Lost {
         };
         let key = key.clone();
         Lost {
+            settles: false,
             ticket: Some(Box::new(move |id| {
                 Ticket::from(Doubt {
                     id,
@@ -174,6 +178,7 @@ impl Lost {
     fn outcome(&self, id: Option<CallId>) -> Outcome {
         match (&self.ticket, id) {
             (Some(ticket), Some(id)) => Outcome::InDoubt(ticket(id)),
+            _ if self.settles => Outcome::NotSettled(NotSettledCause::Deadline),
             _ => Outcome::NotDone(Cause::Stopped),
         }
     }
