@@ -176,9 +176,10 @@ impl Lost {
 
     /// What its client is told.
     fn outcome(&self, id: Option<CallId>) -> Outcome {
+        let settles = self.settles; // mutant sim-settler-hears-not-done: let settles = false;
         match (&self.ticket, id) {
             (Some(ticket), Some(id)) => Outcome::InDoubt(ticket(id)),
-            _ if self.settles => Outcome::NotSettled(NotSettledCause::Deadline),
+            _ if settles => Outcome::NotSettled(NotSettledCause::Deadline),
             _ => Outcome::NotDone(Cause::Stopped),
         }
     }
