@@ -181,6 +181,39 @@ fn views_that_read_pass(sim: &mut Sim) {
     });
 }
 
+/// Does another thing each time.
+#[derive(Debug, Default, State)]
+struct Drifting {
+    value: u64,
+}
+
+/// Says nothing, and is wrong: a method that runs again on another process must do the same.
+#[nigh::entity(key = String)]
+impl Drifting {
+    pub fn of_a_static(&mut self) {
+        self.value = LOOKS.fetch_add(1, Ordering::Relaxed);
+    }
+    pub fn of_a_point(&mut self) {
+        self.value += if nigh::buggify!("drifting.twice") { 2 } else { 1 };
+    }
+}
+
+fn drifts(sim: &mut Sim) {
+    sim.app(|| App::new("drifting").entity::<Drifting>());
+    asking(sim, async |nigh, _| drop(nigh.call(Drifting::at("a").of_a_static()).await));
+}
+
+fn drifts_by_a_point(sim: &mut Sim) {
+    sim.app(|| App::new("drifting").entity::<Drifting>());
+    asking(sim, async |nigh, _| drop(nigh.call(Drifting::at("a").of_a_point()).await));
+}
+
+#[test]
+fn methods_that_drift_are_told() {
+    check(drifts, &["the log is what the code does", "of_a_static"]);
+    check(drifts_by_a_point, &["the log is what the code does", "of_a_point"]);
+}
+
 /// The outside.
 #[nigh::service]
 trait Bank {

@@ -51,6 +51,14 @@ fn good_seeds_are_summed_up() {
 }
 
 #[test]
+fn few_faults_are_told() {
+    let calm = harness(|_: &Case, _: Look| Outcome::default());
+    let settings = Settings { seeds: Some(3), ..Settings::default() };
+    let summary = calm.seeds(&settings).expect("none fails");
+    assert!(summary.contains("\n  few faults struck: "), "{summary}");
+}
+
+#[test]
 fn a_bad_seed_is_made_small_and_told() {
     let report = harness(culprit).seeds(&Settings::default()).expect_err("seed 30 fails");
     let case = "on=two-webs clients=1 times=1 fifo=yes buggify=no faults=[3ms crash 1 down 1ms]";
