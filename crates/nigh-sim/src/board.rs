@@ -14,7 +14,8 @@ use nigh::Nigh;
 use nigh::perform::{Ask, Identity, Outcome, Perform, What};
 use nigh_proto::calls::RETENTION;
 use nigh_wire::{
-    Bytes, CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex, Ticket, Value,
+    Bytes, CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex, NotSettledCause, Ticket,
+    Value,
 };
 
 use crate::book::{Book, Op};
@@ -101,13 +102,13 @@ impl Perform for Reach {
             (slot.nigh.clone(), slot.ends)
         };
         let op = self.board.book().asked(self.client, self.process, &ask);
+        let lost = Lost::of(&self.board.catalogue, &ask);
         let Some(nigh) = nigh else {
             // As with a refused connection: nothing left the client.
-            let outcome = Outcome::NotDone(Cause::Stopped);
+            let outcome = lost.outcome(&self.board.catalogue, None);
             self.board.book().answered(op, &outcome);
             return Box::pin(std::future::ready(outcome));
         };
-        let lost = Lost::of(&self.board.catalogue, &ask);
         take_started();
         let asked = catch_unwind(AssertUnwindSafe(|| nigh.perform(ask)));
         touch(self.process);
@@ -135,20 +136,24 @@ impl Perform for Reach {
     }
 }
 
-/// What a client needs to know of a writing call whose process died.
+/// What a client needs to know of what it asked when the process dies.
 struct Lost {
+    /// It asked for a verdict: without one, nothing is said of the call.
+    settles: bool,
+    /// A writing call.
     what: Option<(MethodIndex, Option<Bytes>, Value, Option<String>)>,
 }
 
 impl Lost {
     fn of(catalogue: &Catalogue, ask: &Ask) -> Self {
-        let What::Method { method, key, args } = &ask.what else { return Lost { what: None } };
+        let settles = matches!(ask.what, What::Settle(_));
+        let What::Method { method, key, args } = &ask.what else { return Lost { settles, what: None } };
         let reads = catalogue.method(*method).is_none_or(|(_, method)| method.class == Class::Read);
         let keyed = match &ask.identity {
             Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
             _ => None,
         };
-        Lost { what: (!reads).then(|| (*method, key.clone(), args.clone(), keyed)) }
+        Lost { settles, what: (!reads).then(|| (*method, key.clone(), args.clone(), keyed)) }
     }
 
     /// What its client is told.
@@ -169,7 +174,12 @@ impl Lost {
                 settles_until: id.birth.saturating_add(RETENTION),
             }))
         };
-        ticket().map_or(Outcome::NotDone(Cause::Stopped), Outcome::InDoubt)
+        let settles = self.settles; // mutant sim-settler-hears-not-done: let settles = false;
+        match ticket() {
+            Some(ticket) => Outcome::InDoubt(ticket),
+            None if settles => Outcome::NotSettled(NotSettledCause::Deadline),
+            None => Outcome::NotDone(Cause::Stopped),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, Tic
 
 use crate::durable::Durable;
 use crate::judge::{Asked, Heard, LogJudge, Verdict};
+use crate::panics::caught;
 use crate::program::Entities;
 use crate::rng::mix;
 use crate::sim::Cost;
@@ -29,6 +30,9 @@ pub(crate) struct Always {
     pub(crate) holds: Box<dyn Fn(&Durable<'_>) -> bool + Send>,
 }
 
+/// What looks at the end.
+pub(crate) type Finally = Box<dyn FnOnce(&Durable<'_>) + Send>;
+
 /// Simulated time after the calm within which links are made again: from then on, everything must be answered.
 const GRACE: u64 = 3_000_000_000;
 
@@ -40,6 +44,7 @@ pub(crate) struct Book {
     catalogue: Arc<Catalogue>,
     judge: LogJudge<Entities>,
     always: Vec<Always>,
+    finally: Vec<Finally>,
     entries: BTreeMap<Op, Entry>,
     /// In doubt, and what was asked.
     doubts: BTreeMap<CallId, (Op, Ticket)>,
@@ -93,6 +98,7 @@ impl Book {
             catalogue,
             judge: LogJudge::new(entities).with_claims(claims_max),
             always,
+            finally: vec![],
             entries: BTreeMap::new(),
             doubts: BTreeMap::new(),
             ops: 0,
@@ -107,6 +113,10 @@ impl Book {
             hash: 0,
             trace: trace.then(Vec::new),
         }
+    }
+
+    pub(crate) fn with_finally(self, finally: Vec<Finally>) -> Self {
+        Book { finally, ..self }
     }
 
     /// A line for whoever reads the trace.
@@ -396,6 +406,10 @@ impl Book {
         let calm = Instant::from_nanos(self.calm_at.unwrap_or(0));
         let judged = self.judge.end(at, calm, std::time::Duration::from_secs(30));
         self.check(judged);
+        let durable = Durable::of(&self.judge);
+        let looked =
+            std::mem::take(&mut self.finally).into_iter().try_for_each(|look| caught(|| look(&durable)));
+        self.check(looked.map_err(|said| format!("finally: {said}")));
     }
 }
 

@@ -51,6 +51,15 @@ pub(crate) struct Outcome {
     pub(crate) points: Vec<(&'static str, bool)>,
 }
 
+/// How a case is run: a run must not show it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Look {
+    /// Keep a record a line.
+    pub(crate) trace: bool,
+    /// What code draws from the system is other than the first time: hash maps have another order.
+    pub(crate) other_entropy: bool,
+}
+
 /// What the attribute says.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -110,7 +119,7 @@ pub fn row(test: fn(), case: &str) {
 }
 
 /// Runs a test as its settings and the environment say; panics with the report if it fails.
-pub(crate) fn run_test(name: &str, options: Options, run: impl Fn(&Case, bool) -> Outcome) {
+pub(crate) fn run_test(name: &str, options: Options, run: impl Fn(&Case, Look) -> Outcome) {
     let lock = lock_hash();
     let harness = Harness { name, options, lock, run };
     let result = match ROW.take() {
@@ -154,11 +163,11 @@ pub(crate) struct Harness<'a, F> {
     pub(crate) name: &'a str,
     pub(crate) options: Options,
     pub(crate) lock: u16,
-    /// The flag asks for the trace.
+    /// Runs a case once.
     pub(crate) run: F,
 }
 
-impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
+impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
     /// All seeds; the error is the report of the first that fails.
     pub(crate) fn seeds(&self, settings: &Settings) -> Result<String, String> {
         let first = settings.first.unwrap_or(0);
@@ -167,7 +176,7 @@ impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
         for seed in (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)) {
             let case = Case::of_seed(seed);
             let began = Instant::now();
-            let outcome = (self.run)(&case, false);
+            let outcome = (self.run)(&case, Look::default());
             if let Some(why) = &outcome.failure {
                 return Err(self.failed(&case, why, &outcome, began.elapsed()));
             }
@@ -184,7 +193,7 @@ impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
     pub(crate) fn replay(&self, text: &str, with_trace: bool) -> Result<String, String> {
         let case: Case = text.parse().map_err(|why| format!("`{text}`: {why}"))?;
         case.check_lock(self.lock).map_err(|why| format!("`{text}`: {why}"))?;
-        let outcome = (self.run)(&case, with_trace);
+        let outcome = (self.run)(&case, Look { trace: with_trace, ..Look::default() });
         if let Some(trace) = &outcome.trace {
             println!("{}", report::tail(trace, TRACE_LINES_MAX));
         }
@@ -205,14 +214,15 @@ impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
         }
     }
 
-    /// The same case again: another hash means that the run does not follow from the seed.
+    /// The same case again, under another entropy: another hash means that the run does not follow from the seed.
     fn twice(&self, case: &Case, hash: u64) -> Result<(), String> {
-        let again = (self.run)(case, false);
+        let again = (self.run)(case, Look { trace: false, other_entropy: true });
         let same = again.hash == hash; // mutant harness-any-hash: let same = true;
         if same {
             return Ok(());
         }
-        let traces = [(self.run)(case, true).trace, (self.run)(case, true).trace];
+        let traces =
+            [false, true].map(|other_entropy| (self.run)(case, Look { trace: true, other_entropy }).trace);
         let told = match traces {
             [Some(a), Some(b)] => report::first_difference(&a, &b),
             _ => "no trace was kept".into(),
@@ -236,7 +246,8 @@ impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
             ..case.clone()
         };
         let kind = kind_of(why);
-        let fails = |case: &Case| (self.run)(case, false).failure.is_some_and(|why| kind_of(&why) == kind);
+        let fails =
+            |case: &Case| (self.run)(case, Look::default()).failure.is_some_and(|why| kind_of(&why) == kind);
         let small = fails(&explicit).then(|| {
             let began = Instant::now();
             let affordable = MINIMISE_FOR.as_nanos() / took.as_nanos().max(1);
@@ -244,7 +255,7 @@ impl<F: Fn(&Case, bool) -> Outcome> Harness<'_, F> {
             minimise(explicit, runs_max, |case| began.elapsed() < MINIMISE_FOR && fails(case))
         });
         let small = small.unwrap_or_else(|| Minimised { case: case.clone(), runs: 0 });
-        let last = (self.run)(&small.case, false).failure.unwrap_or_else(|| why.to_owned());
+        let last = (self.run)(&small.case, Look::default()).failure.unwrap_or_else(|| why.to_owned());
         report::failure(&report::Failed {
             name: self.name,
             found: &found,

@@ -84,7 +84,6 @@ impl<E> Stage<E> {
         let due = Due { at: at.max(timers::now()), sequence: timers::next_sequence() };
         self.agenda.push_numbered(due, event);
     }
-
 }
 
 /// Why a run ended.

@@ -7,7 +7,8 @@
 //!   [`surroundings`] what each has instead of the system.
 //! - [`board`] is where clients reach processes, [`book`] what happened, [`judge`] what must be true of it.
 //! - [`plan`] is what goes wrong, as data; [`case`] a whole run as text, which [`minimise`] makes small.
-//! - [`harness`] runs a test's seeds and words what failed.
+//! - [`harness`] runs a test's seeds and words what failed, [`refused`] what code may not do here; [`refuted`] is for tests
+//!   of tests.
 //! - [`host`] drives a run: simulated time, tasks, and tokio's timers beside them; [`tasks`] holds the code of all;
 //!   [`agenda`] is what is still to come; [`rng`] is chance; [`points`] decides what `nigh::buggify!` answers.
 //!
@@ -31,6 +32,8 @@ mod panics;
 mod plan;
 mod points;
 mod program;
+mod refused;
+mod refuted;
 mod rng;
 mod run;
 mod services;
@@ -43,6 +46,7 @@ pub use durable::Durable;
 pub use harness::row;
 pub use nigh_macros::sim_test as test;
 pub use plan::{Fault, Left, Planned};
+pub use refuted::refuted;
 pub use rng::Rng;
 pub use sim::{Client, Cost, Sim, Topology, trips};
 
@@ -50,5 +54,6 @@ pub use sim::{Client, Cost, Sim, Topology, trips};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::harness::Options;
+    pub use crate::refuted::trace_hashes;
     pub use crate::run::run_test;
 }

@@ -279,6 +279,10 @@ impl Counts {
     pub(crate) fn of(&self, kind: Kind) -> u64 {
         self.0[kind as usize]
     }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
 }
 
 impl std::fmt::Display for Counts {

@@ -2,7 +2,7 @@
 
 use nigh::engine::{AnyEntity, Blueprint, Written};
 use nigh_proto::shards::record::RanOutcome;
-use nigh_wire::{Bytes, Contract};
+use nigh_wire::{Bytes, Contract, ContractKind};
 
 use crate::judge::{Program, Run, Wrote};
 
@@ -71,5 +71,13 @@ impl Program for Entities {
         let schema = self.contract(entity).and_then(|c| c.methods.iter().find(|m| m.name == method));
         let text = schema.and_then(|method| method.args.to_text(args).ok());
         text.unwrap_or_else(|| args.escape_ascii().to_string())
+    }
+
+    fn state_text(&self, entity: &str, snapshot: &Bytes) -> String {
+        let text = self.contract(entity).and_then(|contract| match &contract.kind {
+            ContractKind::Entity { state, .. } => state.to_text(snapshot).ok(),
+            ContractKind::Service => None,
+        });
+        text.unwrap_or_else(|| snapshot.escape_ascii().to_string())
     }
 }

@@ -4,8 +4,11 @@
 //! is in doubt is settled, and everything must agree.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use nigh::Nigh;
@@ -18,14 +21,15 @@ use nigh_wire::{Catalogue, ContractKind};
 use crate::board::Board;
 use crate::book::Book;
 use crate::case::Case;
-use crate::harness::{self, Options, Outcome};
-use crate::host::{self, Why};
-use crate::panics;
+use crate::harness::{self, Look, Options, Outcome};
+use crate::host::{self, Ended, Why};
+use crate::panics::{caught, take_wanted_tokio};
 use crate::plan::{self, Space};
 use crate::points;
 use crate::program::Entities;
+use crate::refused;
 use crate::rng::Rng;
-use crate::sim::{Client, Cost, Kept, MakeCall, Sim, Topology};
+use crate::sim::{Client, Cost, Kept, MakeCall, MakeClient, Sim, Topology};
 use crate::surroundings::{self, nanos};
 use crate::tasks::timers::sleep_until;
 use crate::tasks::{self, Owner};
@@ -46,22 +50,26 @@ const CLAIMS_MAX: u32 = 4;
 /// What `#[nigh_sim::test]` calls.
 pub fn run_test(name: &str, options: Options, scenario: fn(&mut Sim)) {
     let kept = Arc::new(Kept::default());
-    harness::run_test(name, options, |case, wants_trace| alone(case, wants_trace, &kept, scenario));
+    harness::run_test(name, options, |case, look| alone(case, look, &kept, scenario));
 }
 
 /// Runs `scenario` once, on a thread where users' code may not reach the system.
-fn alone(case: &Case, wants_trace: bool, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Outcome {
+pub(crate) fn alone(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Outcome {
+    #[rustfmt::skip]
+    let entropy = if look.other_entropy { !case.seed } else { case.seed }; // mutant sim-one-entropy: let entropy = case.seed;
     let guarded = || {
-        let mut outcome = run(case, wants_trace, kept, &scenario);
+        let ran = caught(|| run(case, look.trace, kept, &scenario));
+        // What the scenario itself says, or a closure of it: a task's panic does not come here.
+        let mut outcome = ran.unwrap_or_else(|said| Outcome { failure: Some(said), ..Outcome::default() });
         if let Some(refused) = nigh_guard::take_refused().first() {
-            outcome.failure = Some(format!("the system is not simulated: {refused}"));
+            outcome.failure = Some(refused::told(refused));
         }
         // Tokio's timers cost a visit at each millisecond: only programs that use them pay.
-        let again = panics::take_wanted_tokio() && !kept.tokio.swap(true, Ordering::Relaxed);
+        let again = take_wanted_tokio() && !kept.tokio.swap(true, Ordering::Relaxed);
         (!again).then_some(outcome)
     };
-    let outcome = nigh_guard::run(case.seed, guarded);
-    outcome.or_else(|| nigh_guard::run(case.seed, guarded)).unwrap_or_default()
+    let outcome = nigh_guard::run(entropy, guarded);
+    outcome.or_else(|| nigh_guard::run(entropy, guarded)).unwrap_or_default()
 }
 
 /// Runs `scenario` once.
@@ -151,26 +159,24 @@ fn play(
     let space = space(topology, services, span);
     let faults = case.faults.clone().unwrap_or_else(|| plan::draw(&space, case.seed));
     let processes = processes(topology, &catalogue);
-    let Sim { clients, always, budgets, needs, gates, .. } = sim;
+    let Sim { clients, always, finally, budgets, needs, gates, .. } = sim;
     let entities = Entities::of(blueprint.copied());
-    let book = Book::new(catalogue.clone(), entities, always, needs, wants_trace, CLAIMS_MAX);
+    let book =
+        Book::new(catalogue.clone(), entities, always, needs, wants_trace, CLAIMS_MAX).with_finally(finally);
     let board = Board::new(catalogue, processes.len() as u16, book);
     gates.open(board.clone(), case.seed);
     let clients_max = case.clients_max.map_or(usize::MAX, usize::from);
     let (seed, times_max, at) = (case.seed, case.times_max, attached(topology));
+    let left = Left::default();
     let clients: Clients = {
-        let board = board.clone();
+        let (board, left) = (board.clone(), left.clone());
         Box::new(move || {
-            let left = Arc::new(AtomicU16::new(0));
             for (number, make) in (0u16..).zip(clients.into_iter().take(clients_max)) {
                 let nigh = board.reach(number, at[usize::from(number) % at.len()]);
                 let rng = Rng::of(seed, "client", u64::from(number));
-                left.fetch_add(1, Ordering::Relaxed);
-                let (doing, left) = (make(Client { nigh, number, rng, times_max }), left.clone());
-                tasks::spawn(OUTSIDE, async move {
-                    doing.await;
-                    left.fetch_sub(1, Ordering::Relaxed);
-                });
+                left.lock().insert(number);
+                let client = Client { nigh, number, rng, times_max };
+                tasks::spawn(OUTSIDE, live(board.clone(), left.clone(), make, client));
             }
             tasks::spawn(OUTSIDE, finale(board, left, at, budgets));
         })
@@ -184,9 +190,7 @@ fn play(
     let (mut world, ended) = host::run(World::new(setup, board.clone()), options);
     let mut failure = world.violation.take().or_else(|| board.book().take_violation());
     if failure.is_none() && ended.why != Why::Over {
-        let open = board.book().open();
-        let why = ended.why;
-        failure = Some(format!("everything settles once faults end: {why:?}, and open are {open:?}"));
+        failure = Some(unsettled(&ended, &left, &board.book().open()));
     }
     let mut book = board.book();
     Outcome {
@@ -202,9 +206,58 @@ fn play(
     }
 }
 
+/// Clients that have not ended, by their numbers.
+#[derive(Clone, Default)]
+struct Left(Arc<Mutex<BTreeSet<u16>>>);
+
+impl Left {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<u16>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client from beginning to end. Its panic is what a test says by `assert!`.
+async fn live(board: Arc<Board>, left: Left, make: MakeClient, client: Client) {
+    let number = client.number;
+    let mut doing = pin!(async move { make(client).await });
+    let ended = poll_fn(|context| match caught(|| doing.as_mut().poll(context)) {
+        Ok(polled) => polled.map(Ok),
+        Err(said) => Poll::Ready(Err(said)),
+    });
+    if let Err(said) = ended.await {
+        board.book().violate(format!("a client panicked: client {number}: {said}"));
+    }
+    left.lock().remove(&number);
+}
+
+/// Why a run came to no end, and who is to be looked at.
+fn unsettled(ended: &Ended, left: &Left, open: &[String]) -> String {
+    let how = match ended.why {
+        Why::Spinning(Some(OUTSIDE)) => {
+            "a client, or what it started, runs on without time passing".to_owned()
+        }
+        Why::Spinning(Some(owner)) => {
+            format!("a task of process {} runs on without time passing", owner.node)
+        }
+        _ => format!("{} s have passed", ended.simulated / 1_000_000_000),
+    };
+    let left: Vec<String> = left.lock().iter().map(|number| format!("client {number}")).collect();
+    let left = if left.is_empty() {
+        "all clients have ended".into()
+    } else {
+        format!("not ended: {}", left.join(", "))
+    };
+    let open = if open.is_empty() {
+        "no call is open".into()
+    } else {
+        format!("open calls:\n    {}", open.join("\n    "))
+    };
+    format!("everything settles once faults end: {how}; {left}; {open}")
+}
+
 /// What happens once all clients have done what they wanted.
-async fn finale(board: Arc<Board>, left: Arc<AtomicU16>, at: &'static [u16], budgets: Vec<(Cost, MakeCall)>) {
-    while left.load(Ordering::Relaxed) > 0 {
+async fn finale(board: Arc<Board>, left: Left, at: &'static [u16], budgets: Vec<(Cost, MakeCall)>) {
+    while !left.lock().is_empty() {
         pause(Duration::from_millis(20)).await;
     }
     board.book().want_calm();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nigh::engine::Blueprint;
 use nigh::{App, Ask, Nigh, Service};
 
-use crate::book::Always;
+use crate::book::{Always, Finally};
 use crate::durable::Durable;
 use crate::rng::Rng;
 use crate::tasks;
@@ -56,7 +56,7 @@ pub(crate) struct Kept {
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-type MakeClient = Arc<dyn Fn(Client) -> BoxFuture + Send + Sync>;
+pub(crate) type MakeClient = Arc<dyn Fn(Client) -> BoxFuture + Send + Sync>;
 pub(crate) type MakeCall = Box<dyn Fn(Nigh) -> BoxFuture + Send>;
 
 /// What a call may cost between processes.
@@ -96,6 +96,7 @@ pub struct Sim {
     pub(crate) topologies: Vec<Topology>,
     pub(crate) clients: Vec<MakeClient>,
     pub(crate) always: Vec<Always>,
+    pub(crate) finally: Vec<Finally>,
     pub(crate) budgets: Vec<(Cost, MakeCall)>,
     pub(crate) needs: Vec<(String, String)>,
     /// What is wrong with the description itself.
@@ -118,6 +119,7 @@ impl Sim {
             topologies: Topology::ALL.to_vec(),
             clients: vec![],
             always: vec![],
+            finally: vec![],
             budgets: vec![],
             needs: vec![],
             wrong: None,
@@ -172,6 +174,12 @@ impl Sim {
     /// What holds of all durable state at every moment: asked after each commit.
     pub fn always(&mut self, what: &str, holds: impl Fn(&Durable<'_>) -> bool + Send + 'static) {
         self.always.push(Always { what: what.to_owned(), holds: Box::new(holds) });
+    }
+
+    /// Looks at the end: clients have ended, faults too, every doubt is settled, all is durable. It says what is wrong by a
+    /// panic, as `assert_eq!` does.
+    pub fn finally(&mut self, look: impl FnOnce(&Durable<'_>) + Send + 'static) {
+        self.finally.push(Box::new(look));
     }
 
     /// What a call may cost between two processes, all links up and nothing else under way.

@@ -16,19 +16,19 @@ struct Counter {
 #[nigh::entity(key = String)]
 impl Counter {
     /// One more.
-    pub fn increment(&mut self) -> u64 {
+    fn increment(&mut self) -> u64 {
         self.count += 1;
         self.ever += 1;
         self.count
     }
     /// Takes some, if there are so many.
-    pub fn take(&mut self, most: u64) -> Result<u64, u64> {
+    fn take(&mut self, most: u64) -> Result<u64, u64> {
         self.count = self.count.checked_sub(most).ok_or(self.count)?;
         self.taken += most;
         Ok(self.count)
     }
     /// How many.
-    pub fn count(&self) -> u64 {
+    fn count(&self) -> u64 {
         self.count
     }
 }

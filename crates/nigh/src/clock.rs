@@ -31,7 +31,7 @@ pub trait Ambient: Send + Sync + 'static {
     fn spawn(&self, task: BoxFuture<'static, ()>);
     /// The process ends at once: what is in its memory may no longer be believed.
     fn end(&self, why: &str) -> !;
-    /// A writing call was accepted under this id.
+    /// A call that can be in doubt was accepted under this id.
     fn started(&self, id: CallId);
 }
 
@@ -147,7 +147,7 @@ impl Clock {
         matches!(self, Clock::Ambient(_))
     }
 
-    /// A writing call was accepted under this id.
+    /// A call that can be in doubt was accepted under this id.
     pub(crate) fn started(&self, id: CallId) {
         if let Clock::Ambient(ambient) = self {
             ambient.started(id);

@@ -137,6 +137,11 @@ impl Performer {
             Identity::Once(key) => keyed_id(m, &key),
             Identity::Fresh => self.calls.fresh_id(),
         };
+        let may_doubt = m.class != Class::Read; // mutant sim-service-call-not-done: let may_doubt = false;
+        if may_doubt {
+            // Who asked from outside of this process outlives it, and is in doubt then.
+            self.calls.clock.started(id);
+        }
         let ticket = (m.class != Class::Read).then(|| {
             Ticket::from(Doubt {
                 id,

@@ -22,6 +22,10 @@ pub(super) fn summary(name: &str, sum: &Sum) -> String {
     if !faults.is_empty() {
         text += &format!("\n  faults: {faults}");
     }
+    // With one fault in two seeds most runs are calm ones, and a person would not know.
+    if sum.faults.total() * 2 < *seeds {
+        text += "\n  few faults struck: they end when all clients have, so let clients pause between calls";
+    }
     let points = |fired: bool| {
         let names = sum.points.iter().filter(|(_, is)| **is == fired).map(|(name, _)| *name);
         names.collect::<Vec<_>>().join(", ")

@@ -7,12 +7,12 @@ use crate::plan::Kind;
 
 const NAME: &str = "shop::money::is_conserved";
 
-fn harness<F: Fn(&Case, bool) -> Outcome>(run: F) -> Harness<'static, F> {
+fn harness<F: Fn(&Case, Look) -> Outcome>(run: F) -> Harness<'static, F> {
     Harness { name: NAME, options: Options { package: "shop", seeds: None }, lock: 0x3fa2, run }
 }
 
 /// Five faults, the third a crash of node 1 that is the cause from seed 30 on.
-fn culprit(case: &Case, with_trace: bool) -> Outcome {
+fn culprit(case: &Case, look: Look) -> Outcome {
     let drawn = || {
         let texts = [
             "1ms move 1",
@@ -32,7 +32,7 @@ fn culprit(case: &Case, with_trace: bool) -> Outcome {
         events: 10,
         simulated: Duration::from_secs(2),
         topology: Some("two-webs".into()),
-        trace: with_trace.then(|| "1 begin\n2 end".into()),
+        trace: look.trace.then(|| "1 begin\n2 end".into()),
         points: vec![("a.never", false), ("b.once", case.seed == 3)],
         ..Outcome::default()
     };
@@ -48,6 +48,14 @@ fn good_seeds_are_summed_up() {
                     faults: 20 crash, 20 lose, 20 sync-fails, 20 skew, 20 move\n  \
                     points that fired: b.once\n  points that never fired: a.never";
     assert_eq!(summary, expected);
+}
+
+#[test]
+fn few_faults_are_told() {
+    let calm = harness(|_: &Case, _: Look| Outcome::default());
+    let settings = Settings { seeds: Some(3), ..Settings::default() };
+    let summary = calm.seeds(&settings).expect("none fails");
+    assert!(summary.contains("\n  few faults struck: "), "{summary}");
 }
 
 #[test]
@@ -73,7 +81,7 @@ fn a_bad_seed_is_made_small_and_told() {
 /// Smaller, it would fail for another reason.
 #[test]
 fn another_reason_is_another_bug() {
-    let run = |case: &Case, _: bool| {
+    let run = |case: &Case, _: Look| {
         let few = case.faults.as_ref().is_some_and(Vec::is_empty);
         let planned = vec!["1ms move 1".parse().expect("it is right")];
         let why = if few { "order: lost" } else { "balance: lost" };
@@ -87,7 +95,7 @@ fn another_reason_is_another_bug() {
 fn settings_choose_the_seeds() {
     let check = |settings: Settings, seeds: Option<u64>, expected: (u64, u64)| {
         let (low, high) = (Cell::new(u64::MAX), Cell::new(0));
-        let mut harness = harness(|case: &Case, _: bool| {
+        let mut harness = harness(|case: &Case, _: Look| {
             low.set(low.get().min(case.seed));
             high.set(high.get().max(case.seed));
             Outcome::default()
@@ -107,11 +115,11 @@ fn settings_choose_the_seeds() {
 #[test]
 fn a_run_that_differs_is_told() {
     let runs = Cell::new(0);
-    let run = |case: &Case, with_trace: bool| {
+    let run = |case: &Case, look: Look| {
         runs.set(runs.get() + 1);
         // From seed 20 on each run is another.
         let hash = if case.seed < 20 { 1 } else { runs.get() };
-        let trace = with_trace.then(|| format!("0 begin\n1 random {hash}\n2 end"));
+        let trace = look.trace.then(|| format!("0 begin\n1 random {hash}\n2 end"));
         Outcome { hash, trace, ..Outcome::default() }
     };
     let report = harness(run).seeds(&Settings::default()).expect_err("seed 20 differs");
@@ -147,8 +155,8 @@ fn traces_are_cut_and_compared() {
 #[test]
 fn a_row_runs_its_case_alone() {
     fn test() {
-        run_test(NAME, Options { package: "shop", seeds: None }, |case, with_trace| {
-            assert_eq!((case.seed, with_trace), (77, false), "no other case, no trace");
+        run_test(NAME, Options { package: "shop", seeds: None }, |case, look| {
+            assert_eq!((case.seed, look.trace), (77, false), "no other case, no trace");
             Outcome {
                 failure: (case.clients_max == Some(2)).then(|| "two: many".into()),
                 ..Outcome::default()
