@@ -202,8 +202,8 @@ impl Book {
 
     /// A service does not answer before `until`.
     pub(crate) fn service_down(&mut self, service: u16, until: u64) {
-        let names = self.catalogue.contracts().filter(|c| matches!(c.kind, ContractKind::Service));
-        if let Some(contract) = names.skip(usize::from(service)).next() {
+        let mut names = self.catalogue.contracts().filter(|c| matches!(c.kind, ContractKind::Service));
+        if let Some(contract) = names.nth(usize::from(service)) {
             let name = contract.name.clone();
             self.down.push((name, until));
         }

@@ -113,7 +113,6 @@ mod counted {
     struct Sockets;
 
     impl Mail for Sockets {
-        #[expect(clippy::disallowed_methods, reason = "what is forbidden has to be tried")]
         async fn send(&self, _: String) {
             drop(std::net::TcpStream::connect("127.0.0.1:25"));
         }
@@ -140,7 +139,6 @@ mod counted {
         sending(sim, Sleeps);
     }
 
-    #[expect(clippy::disallowed_types, reason = "its order is the mistake")]
     pub fn map_order(sim: &mut Sim) {
         sim.app(app);
         sim.service::<dyn Mail>(NoMail);
