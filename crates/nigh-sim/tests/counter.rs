@@ -1,5 +1,7 @@
 //! A small application under everything a plan can do, as a user would write it.
 
+#![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
+
 use std::time::Duration;
 
 use nigh::prelude::*;

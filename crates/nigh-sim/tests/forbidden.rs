@@ -5,7 +5,6 @@
 //! by whom.
 
 #![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
-#![expect(clippy::disallowed_types, reason = "hash maps, whose order is what is tested here")]
 #![expect(clippy::disallowed_methods, reason = "what is forbidden has to be tried")]
 
 use std::collections::HashMap;

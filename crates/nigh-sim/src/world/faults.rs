@@ -128,6 +128,10 @@ impl World {
             return;
         }
         self.owner = to;
+        // Who had them before and was paused since has not found out. It cannot take them up again as it is.
+        if self.processes[usize::from(to)].up.is_some() {
+            self.crash(stage, to, None);
+        }
         self.begin(stage, to);
     }
 
