@@ -5,33 +5,45 @@
 use std::time::Duration;
 
 use nigh::prelude::*;
+use nigh::{CallError, Cause};
 use nigh_sim::{Durable, Sim, trips};
 
+/// What is counted.
 #[derive(Debug, Default, State)]
-struct Counter {
+pub struct Counter {
     count: u64,
     taken: u64,
     ever: u64,
+    rolled: u64,
 }
 
 /// Counts.
 #[nigh::entity(key = String)]
 impl Counter {
     /// One more.
-    fn increment(&mut self) -> u64 {
+    pub fn increment(&mut self) -> u64 {
         self.count += 1;
         self.ever += 1;
         self.count
     }
     /// Takes some, if there are so many.
-    fn take(&mut self, most: u64) -> Result<u64, u64> {
+    pub fn take(&mut self, most: u64) -> Result<u64, u64> {
         self.count = self.count.checked_sub(most).ok_or(self.count)?;
         self.taken += most;
         Ok(self.count)
     }
+    /// Keeps a number that follows from the time and from chance.
+    pub fn roll(&mut self, tx: &mut Tx<Self>) -> u64 {
+        self.rolled = tx.random() ^ tx.now().as_nanos();
+        self.rolled
+    }
     /// How many.
-    fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
+    }
+    /// Says how many there ever were, and fails.
+    pub fn lament(&self) -> u64 {
+        panic!("{}", self.ever)
     }
 }
 
@@ -45,7 +57,7 @@ fn counters_count(sim: &mut Sim) {
     sim.clients(3, |mut client| async move {
         for _ in client.times(20) {
             let key = *client.pick(&["a", "b", "c"]);
-            match client.draw(5) {
+            match client.draw(6) {
                 0 => drop(client.call(Counter::at(key).count()).await),
                 1 => {
                     let most = client.draw(3);
@@ -56,6 +68,7 @@ fn counters_count(sim: &mut Sim) {
                     let key_of_try = format!("{}", client.draw(6));
                     drop(client.call(Counter::at(key).increment()).once(key_of_try).await);
                 }
+                4 => drop(client.call(Counter::at(key).roll()).await),
                 _ => drop(client.call(Counter::at(key).increment()).await),
             }
             let pause = Duration::from_millis(client.draw(60));
@@ -64,4 +77,25 @@ fn counters_count(sim: &mut Sim) {
     });
     sim.always("what was counted is there or was taken", adds_up);
     sim.budget(Counter::at("a").increment(), trips(1).bytes(400));
+}
+
+/// R6, R7: what a view says when it panics is of what is durable, too: it never turns out not to have been.
+#[nigh_sim::test]
+fn a_view_that_panics_tells_nothing_early(sim: &mut Sim) {
+    sim.app(|| nigh::App::new("counter").entity::<Counter>());
+    sim.clients(3, |client| async move {
+        let mut seen = 0;
+        for _ in client.times(15) {
+            drop(client.call(Counter::at("a").increment()).within(Duration::from_millis(500)).await);
+            match client.call(Counter::at("a").lament()).await {
+                Err(CallError::NotDone(Cause::Panicked(ever))) => {
+                    let ever: u64 = ever.parse().expect("it says how many");
+                    assert!(ever >= seen, "told of {seen}, and of {ever} later");
+                    seen = ever;
+                }
+                other => assert!(matches!(other, Err(CallError::NotDone(_) | CallError::Overloaded { .. }))),
+            }
+            client.sleep(Duration::from_millis(20)).await;
+        }
+    });
 }
