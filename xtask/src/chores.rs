@@ -1,4 +1,4 @@
-//! Chores that run cargo: the checks of `cargo xtask test`, and the benchmarks.
+//! Chores that run cargo: the checks of `cargo xtask test`, the benchmarks, and the deep exploration.
 //!
 //! Every step is a cargo command that a person could type; its name says which one failed.
 
@@ -55,6 +55,30 @@ pub fn bench(root: &Path, args: &[String]) -> Result<(), Trouble> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("bench: {status}")),
         Err(error) => Err(format!("bench: cargo did not start: {error}")),
+    }
+}
+
+/// States of each small world that `explore` meets if nothing is said: half an hour, some GB.
+const EXPLORE_STATES: u64 = 1_000_000;
+
+/// Tries all orders of events of small worlds, in release, and prints what each came to.
+pub fn explore(root: &Path, args: &[String]) -> Result<(), Trouble> {
+    let states = states_of(args).ok_or("explore takes `--states N`, a number of states of each world")?;
+    let fixed = ["test", "--release", "--package", "nigh-proto", "--test", "explore", "--", "--nocapture"];
+    let mut command = cargo();
+    command.args(fixed).env("NIGH_EXPLORE_STATES", states.to_string()).current_dir(root);
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("explore: {status}")),
+        Err(error) => Err(format!("explore: cargo did not start: {error}")),
+    }
+}
+
+fn states_of(args: &[String]) -> Option<u64> {
+    match args {
+        [] => Some(EXPLORE_STATES),
+        [flag, states] if flag == "--states" => states.parse().ok().filter(|states| *states > 0),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@ usage: cargo xtask <chore>
   test                                   format, lints, all tests, docs: what CI runs
   mutants [NAME…] [--list]               plants each known fault and shows which test finds it
   bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers
+  explore [--states 1000000]             tries all orders of events of small worlds of callers and owners
   torture [--rounds 200] [--seed N]      kills the shop at random moments and counts the money";
 
 fn main() -> ExitCode {
@@ -29,6 +30,7 @@ fn run(args: &[String]) -> Result<(), Trouble> {
         "test" if rest.is_empty() => chores::test(&root),
         "mutants" => mutants::command(&root, rest),
         "bench" => chores::bench(&root, rest),
+        "explore" => chores::explore(&root, rest),
         "torture" => torture::command(&root, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -4,7 +4,7 @@
 //!
 //! - `world/script.rs` is what can happen, as data. Start here.
 //! - `world/clients.rs` is who asks, `world/net.rs` what carries it, `world/owner.rs` who answers and the store.
-//! - `world/judge.rs` is what must be true.
+//! - `world/judge.rs` is what must be true, `world/heard.rs` of what clients hear.
 //! - `world/rows.rs` is scripts with what must come of them.
 //! - Here: what each step does, how a world heals, and the properties.
 //!
@@ -12,11 +12,14 @@
 
 #[path = "world/clients.rs"]
 mod clients;
+#[path = "world/heard.rs"]
+mod heard;
 #[path = "world/judge.rs"]
 mod judge;
 #[path = "world/net.rs"]
 mod net;
 #[path = "world/owner.rs"]
+#[expect(dead_code, reason = "explore.rs asks them more")]
 mod owner;
 #[path = "world/rows.rs"]
 mod rows;

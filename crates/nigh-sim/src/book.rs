@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nigh::engine::{AnyEntity, Engine};
-use nigh::perform::{Ask, Outcome, What};
+use nigh::perform::{Ask, Identity, Outcome, What};
 use nigh::store::Append;
 use nigh_proto::Instant;
 use nigh_proto::shards::record::Blob;
-use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Ticket};
+use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, Ticket};
 
 use crate::durable::Durable;
 use crate::judge::{Asked, Heard, LogJudge, Verdict};
@@ -76,6 +76,7 @@ struct Asking {
     method: Arc<str>,
     args: Bytes,
     class: Class,
+    keyed: Option<Keyed>,
     is_settle: Option<Ticket>,
 }
 
@@ -224,6 +225,10 @@ impl Book {
     }
 
     fn asking(&self, ask: &Ask) -> Option<Asking> {
+        let keyed = match &ask.identity {
+            Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
+            _ => None,
+        };
         match &ask.what {
             What::Method { method, key, args } => {
                 let (contract, method) = self.catalogue.method(*method)?;
@@ -233,6 +238,7 @@ impl Book {
                     method: method.name.into(),
                     args: args.to_bytes(),
                     class: method.class,
+                    keyed: keyed.map(|key| Keyed { principal: String::new(), key }),
                     is_settle: None,
                 })
             }
@@ -242,6 +248,7 @@ impl Book {
                 method: ticket.method.as_str().into(),
                 args: Bytes::new(),
                 class: Class::Read,
+                keyed: None,
                 is_settle: Some(ticket.clone()),
             }),
             What::List { .. } => None,
@@ -249,9 +256,9 @@ impl Book {
     }
 
     fn tell_judge(&mut self, op: Op, entry: &Entry) {
-        let Asking { of, key, method, args, class, .. } = entry.what.clone();
+        let Asking { of, key, method, args, class, keyed, .. } = entry.what.clone();
         let client = u32::from(entry.client);
-        let asked = Asked { op, client, id: entry.id, entity: of, key, method, args, class };
+        let asked = Asked { op, client, id: entry.id, entity: of, key, method, args, class, keyed };
         let judged = self.judge.asked(Instant::from_nanos(entry.at), asked);
         self.check(judged);
     }

@@ -11,6 +11,8 @@
 //! - [`host`] drives a run: simulated time, tasks, and tokio's timers beside them; [`tasks`] holds the code of all;
 //!   [`agenda`] is what is still to come; [`rng`] is chance; [`points`] decides what `nigh::buggify!` answers.
 //!
+//! Beside all that, [`disk`] runs the real two-file store on a disk that loses what was not synced.
+//!
 //! Nothing here reads a clock or draws from the system: a run is a function of its seed, its plan of faults and the
 //! program.
 
@@ -18,6 +20,7 @@ mod agenda;
 mod board;
 mod book;
 mod case;
+pub mod disk;
 mod durable;
 mod harness;
 mod host;

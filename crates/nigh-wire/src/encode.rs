@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Where a value writes its canonical bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct Out {
     buf: BytesMut,
 }

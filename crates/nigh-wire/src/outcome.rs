@@ -46,7 +46,7 @@ impl<E: fmt::Debug> fmt::Display for CallError<E> {
 impl<E: fmt::Debug> std::error::Error for CallError<E> {}
 
 /// Why a call was not done, for good.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
     /// Its time ran out before any copy was sent that could still run.
@@ -133,7 +133,7 @@ pub struct NotSettled {
 }
 
 /// Why a ticket could not be settled now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotSettledCause {
     /// The owner did not answer in time.

@@ -17,11 +17,11 @@ mod tests;
 /// Names a call in doubt. Keep it, write it down, settle it from any process. Its fields are those of [`Doubt`].
 ///
 /// Its text form is `nighT1.` and base64url. It is one pointer: it travels in every `Result` of a call.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(Arc<Doubt>);
 
 /// What a ticket says.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Doubt {
     /// The call.
     pub id: CallId,

@@ -10,3 +10,16 @@ fn closing_lines_are_counted() {
     check("test result: FAILED. 3 passed; 2 failed; 0 ignored",          (3, 2));
     check("test counts ... ok",                                          (0, 0));
 }
+
+#[test]
+fn states_are_a_number() {
+    let check = |args: &[&str], states| {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).into()).collect();
+        assert_eq!(states_of(&args), states, "of {args:?}");
+    };
+    check(&[], Some(EXPLORE_STATES));
+    check(&["--states", "5000000"], Some(5_000_000));
+    check(&["--states", "0"], None);
+    check(&["--states"], None);
+    check(&["--seed", "1"], None);
+}

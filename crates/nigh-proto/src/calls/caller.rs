@@ -42,7 +42,7 @@ use crate::Instant;
 use crate::shards::ShardId;
 
 /// Something that was started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Handle(u64);
 
 /// A peer answered something else than was asked: close its link.
@@ -56,7 +56,7 @@ impl fmt::Display for Misfit {
 }
 impl std::error::Error for Misfit {}
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Reserved {
     to: PeerId,
     id: CallId,
@@ -66,7 +66,7 @@ struct Reserved {
 
 /// The caller of one process: numbers what it asks of all its peers, settles each exactly once. `W` is the
 /// driver's own token of who waits.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Caller<W> {
     config: CallerConfig,
     id: CallerId,
@@ -191,7 +191,8 @@ impl<W> Caller<W> {
             if !peer.up || peer.slots.len() >= self.config.calls_open_max {
                 return None;
             }
-            let number = peer.queue.first()?;
+            #[rustfmt::skip]
+            let number = peer.queue.first()?; // mutant resend-reordered: let number = peer.queue.iter().last().map(|(number, ())| *number)?;
             let call = self.schedule.open.get_mut(&number).expect("a queued call is open");
             if call.due <= now {
                 self.expire(number);

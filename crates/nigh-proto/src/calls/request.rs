@@ -9,7 +9,7 @@ use nigh_wire::{Bytes, CallId, Cause, Keyed, Ticket, Wire};
 use crate::shards::{Epoch, Position};
 
 /// One copy of something asked. `method` is a number of the catalogue that both ends share.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
     /// A writing method of an entity.
     Call(CallRequest),
@@ -56,7 +56,7 @@ pub enum Request {
 }
 
 /// One copy of a writing call.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallRequest {
     /// R1.
     pub id: CallId,
@@ -75,7 +75,7 @@ pub struct CallRequest {
 }
 
 /// Whether a call has a place among its caller's calls on its key (R10).
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
     /// Neither checks nor raises the mark, has no floor: keyed calls, `nigh1.` ids, steps of plans.
     Free,
@@ -89,7 +89,7 @@ pub enum Order {
 }
 
 /// Numbers of one caller, towards one shard, whose answers it knows (R14): all up to `floor`, less `doubts`.
-#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Known {
     /// Passes no call open towards that shard.
     pub floor: u64,
@@ -103,7 +103,7 @@ impl Known {
 }
 
 /// What is said of an id, for good; or what a request that has no id yields.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// Ran and returned this. The version it committed, or was read at.
     Done {
@@ -125,7 +125,7 @@ pub enum Answer {
 }
 
 /// Of an entity's shard: which memory an answer was read from (R22).
-#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// Which owner.
     pub epoch: Epoch,
@@ -134,7 +134,7 @@ pub struct Version {
 }
 
 /// What is said of one copy (R11). The id may still run by another copy.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// Refused before it ran.
     Overloaded {

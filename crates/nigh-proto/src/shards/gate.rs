@@ -17,7 +17,7 @@ pub enum Release<R> {
     View(R, Version),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct View<R> {
     gate: Position,
     /// How many views had been read when it was.
@@ -26,7 +26,7 @@ struct View<R> {
     version: Version,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Gates<R> {
     /// In the order of their gates.
     answers: VecDeque<(Position, R, Answer)>,
@@ -65,7 +65,7 @@ impl<R> Gates<R> {
 
     pub(super) fn handle_confirmed(&mut self) {
         if let Some(read) = self.asked.take() {
-            self.confirm(read);
+            self.confirm(read); // mutant later-views-confirmed: self.confirm(self.read.max(read));
         }
     }
 

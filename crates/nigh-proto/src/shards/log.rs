@@ -10,7 +10,7 @@ use super::row::TableKey;
 use super::{Epoch, Position, ShardId};
 
 /// Records to be made durable, on condition of epoch and first place (R8).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Append {
     /// Of which log.
     pub shard: ShardId,
@@ -43,7 +43,7 @@ pub enum Corrupt {
     Row(TableKey),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct InFlight {
     next: Position,
     time: Time,
@@ -52,7 +52,7 @@ struct InFlight {
     read: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Log {
     /// R16: that of memory, of the last blob begun, of the last durable one. They never fall.
     time: Time,
@@ -67,7 +67,7 @@ pub(super) struct Log {
 impl Log {
     /// `log_time` is that before `next`, `stored_time` that of the state file, which may be later.
     pub(super) fn open(next: Position, log_time: Time, stored_time: Time) -> Self {
-        let time = log_time.max(stored_time);
+        let time = log_time.max(stored_time); // mutant stored-time-ignored: let time = log_time;
         Log {
             time,
             begun_time: log_time,

@@ -59,7 +59,7 @@ impl Blob {
 }
 
 /// A blob being written: records are encoded as they happen, the head when the blob is taken.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub struct BlobOut {
     records: Out,
     count: u64,

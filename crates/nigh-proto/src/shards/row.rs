@@ -13,7 +13,7 @@ use crate::shards::Position;
 use crate::shards::record::RanOutcome;
 
 /// Names a row among those of its shard.
-#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TableKey {
     /// Log time, so that no cut can set it back (R16).
     Time,
@@ -38,7 +38,7 @@ pub enum TableKey {
 }
 
 /// A row, and the place of the record that changed it last.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TableRow {
     /// Place of that record.
     pub position: Position,
@@ -47,7 +47,7 @@ pub struct TableRow {
 }
 
 /// The entry of a row: the variant is that of its key.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum TableEntry {
     /// See [`TableKey::Time`].
     Time(Time),
@@ -62,7 +62,7 @@ pub enum TableEntry {
 }
 
 /// One entity: the unit of order among the calls of a caller (R10).
-#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Target {
     /// Wire name of the entity.
     pub entity: Arc<str>,
@@ -71,7 +71,7 @@ pub struct Target {
 }
 
 /// What an idempotency key is remembered under (R12).
-#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyedKey {
     /// Who asks.
     pub principal: String,
@@ -84,7 +84,7 @@ pub struct KeyedKey {
 }
 
 /// What became of an id (R4).
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RecordEntry {
     /// Of the id: from here on it ages (R16).
     pub birth: Time,
@@ -95,7 +95,7 @@ pub struct RecordEntry {
 }
 
 /// The highest number of a caller that ran on a key (R10).
-#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MarkEntry {
     /// Lower ones without a record are refused for good.
     pub number: u64,
@@ -104,7 +104,7 @@ pub struct MarkEntry {
 }
 
 /// What a caller knows (R14).
-#[derive(Wire, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FloorEntry {
     /// All of it: merged, never replaced.
     pub known: Known,
@@ -114,7 +114,7 @@ pub struct FloorEntry {
 }
 
 /// What became of an idempotency key (R12).
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KeyedEntry {
     /// The id that ran, or that was fenced.
     pub id: CallId,
@@ -127,7 +127,7 @@ pub struct KeyedEntry {
 }
 
 /// What became of a call, for as long as it is remembered.
-#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// It ran and returned this, encoded.
     Done(Bytes),

@@ -10,6 +10,8 @@
 //! One method at a time: while a permit is out, nothing may be admitted or settled. Nothing here reads a clock,
 //! does I/O, runs a method or knows what an entity is.
 
+use std::hash::{Hash, Hasher};
+
 use nigh_wire::{CallId, Cause, Ticket, Time};
 
 use super::gate::Gates;
@@ -31,7 +33,7 @@ pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX
 pub use permit::{Admission, Finished, Permit, Stuck};
 
 /// The owner of one shard. `R` is the driver's: whom an answer is for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Shard<R> {
     id: ShardId,
     epoch: Epoch,
@@ -47,6 +49,16 @@ pub struct Shard<R> {
     lost: bool,
     /// Mutations, for the invariants that are dear to check.
     steps: u64,
+}
+
+/// Of what it will do: how often it was asked is no part of that.
+impl<R: Hash> Hash for Shard<R> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Shard { id, epoch, tables, gates, log, running, permits, write_back, size_max, lost, steps: _ } =
+            self;
+        (id, epoch, tables, gates, log, write_back, size_max, lost).hash(state);
+        (running.is_some(), *permits == 0).hash(state);
+    }
 }
 
 impl<R> Shard<R> {

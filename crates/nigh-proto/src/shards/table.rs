@@ -26,7 +26,7 @@ pub(super) trait Key: Ord + Clone {
     fn size(&self) -> usize;
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Slot<V> {
     entry: V,
     /// Place of the record that changed it last.
@@ -40,7 +40,7 @@ struct Slot<V> {
 /// A changed row: `None` if it is gone.
 pub(super) type Changed<K, V> = (K, Option<(Position, V)>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Table<K, V> {
     rows: BTreeMap<K, Slot<V>>,
     /// Changed since they were taken, by the place of the first such change. May name rows that came and

@@ -91,7 +91,7 @@ impl Entry for KeyedEntry {
 }
 
 /// All four tables of a shard.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Tables {
     records: Table<Number, RecordEntry>,
     keyed: Table<Arc<KeyedKey>, KeyedEntry>,
@@ -259,7 +259,8 @@ impl Tables {
         let Some(FloorEntry { known, .. }) = self.floors.get(&caller) else { return };
         let range = (caller, from)..=(caller, known.floor);
         if from <= known.floor {
-            self.records.remove_if(range, position, |(_, number), _| known.contains(*number));
+            #[rustfmt::skip]
+            self.records.remove_if(range, position, |(_, number), _| known.contains(*number)); // mutant doubt-freed: self.records.remove_if(range, position, |(_, number), _| *number <= known.floor);
         }
         #[rustfmt::skip]
         let below = known.unknown_min(); // mutant mark-goes-with-record: let below = known.floor.saturating_add(1);

@@ -10,7 +10,7 @@ use super::row::{TableEntry, TableKey, TableRow};
 use super::tables::Tables;
 use super::{Position, Rows};
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Staged {
     /// When the log is durable up to here, the rows show nothing that is not.
     gate: Position,
@@ -19,7 +19,7 @@ struct Staged {
     rows: Rows,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct WriteBack {
     staged: Option<Staged>,
     /// Log time as the state file has it.

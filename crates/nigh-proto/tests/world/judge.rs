@@ -8,6 +8,7 @@
 //! anybody had been shown when it was asked for, and nothing that is not durable.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use nigh_proto::calls::RETENTION;
 use nigh_proto::calls::request::{Answer, CallRequest, Known, Order, Version};
@@ -17,7 +18,7 @@ use nigh_wire::{Bytes, CallId, Fingerprint, Keyed, Time};
 pub(crate) const FUTURE_MAX: std::time::Duration = nigh_proto::calls::FUTURE_MAX;
 
 /// What an answer is about.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub(crate) enum About {
     /// A copy of a call, or its ticket.
     Call { id: CallId, fingerprint: Fingerprint, key: Bytes, keyed: Option<Keyed>, commutes: bool },
@@ -26,7 +27,7 @@ pub(crate) enum About {
 }
 
 /// What its own caller knows of a call (R15).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Home {
     Open,
     Doubt,
@@ -34,7 +35,7 @@ pub(crate) enum Home {
 }
 
 /// A verdict, as far as everybody must agree on it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 enum Verdict {
     Done(Bytes),
     Failed(Bytes),
@@ -44,7 +45,7 @@ enum Verdict {
 /// One call under one id: with other arguments it is another call.
 type Call = (CallId, u64);
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Judge {
     /// How long the log is, and its time.
     pub(crate) next: u64,
@@ -72,6 +73,14 @@ pub(crate) struct Judge {
     pub(crate) clock_max: Time,
     /// What happened that is rare.
     pub(crate) met: BTreeSet<&'static str>,
+}
+
+/// What it has heard. All else follows from the log and from what clients asked.
+impl Hash for Judge {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Judge { next, told, forgotten, refused, seen, home, .. } = self;
+        (next, told, forgotten, refused, seen, home).hash(state);
+    }
 }
 
 fn count_of(history: Option<&Vec<(u64, u64)>>, next: u64) -> (usize, u64) {

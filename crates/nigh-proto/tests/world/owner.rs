@@ -5,6 +5,7 @@
 //! decides what anybody is told.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 
 use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::caller::Slot;
@@ -13,7 +14,7 @@ use nigh_proto::shards::record::{Blob, RanOutcome};
 use nigh_proto::shards::row::{TableKey, TableRow};
 use nigh_proto::shards::shard::{Admission, Append, Finished, Permit, Release, Shard};
 use nigh_proto::shards::{Counters, Epoch, Position, ShardId};
-use nigh_wire::{Bytes, CallId, Cause, Fingerprint, Ticket, Time};
+use nigh_wire::{Bytes, CallId, Cause, Fingerprint, Reader, Ticket, Time, Wire};
 
 use crate::judge::{About, Judge, value_of};
 use crate::script::End;
@@ -29,20 +30,28 @@ pub(crate) fn commutes(method: &str) -> bool {
 }
 
 /// Whom an answer is for, and what it is about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) conn: usize,
     pub(crate) slot: Slot,
     pub(crate) about: About,
 }
 
+/// Slots are names: what is asked says as much.
+impl Hash for Reply {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.conn, &self.about).hash(state);
+    }
+}
+
 /// What a node took in and has not begun.
+#[derive(Clone, Hash)]
 pub(crate) enum Work {
     Ask(usize, Slot, Request),
     Bye(CallId),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default, Hash)]
 struct Node {
     shard: Option<Shard<Reply>>,
     /// Its memory of the entities, ahead of the log.
@@ -55,6 +64,7 @@ struct Node {
 }
 
 /// The log and the state file.
+#[derive(Clone)]
 struct Store {
     epoch: Epoch,
     next: Position,
@@ -66,9 +76,30 @@ struct Store {
     late: Vec<Append>,
 }
 
+#[derive(Clone, Hash)]
 pub(crate) struct Owners {
     nodes: [Node; crate::script::NODES as usize],
     store: Store,
+}
+
+/// Where a blob ends among others of its time matters to nobody but who cuts the log.
+impl Hash for Store {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Store { epoch, next, blobs, cut, rows, late } = self;
+        (epoch, next, rows, late, blobs.get(*cut).map(|(first, _)| first)).hash(state);
+        let mut last = Time::EPOCH;
+        for (_, bytes) in blobs {
+            let mut head = Reader::shared(bytes);
+            let time = Time::decode(&mut head).expect("it was read before");
+            let (first, count) = (Position::decode(&mut head), head.var());
+            assert!(first.is_ok() && count.is_ok(), "it was read before");
+            if time != last {
+                (time, first.ok()).hash(state);
+                last = time;
+            }
+            state.write(&bytes[bytes.len() - head.left()..]);
+        }
+    }
 }
 
 impl Store {
@@ -112,6 +143,25 @@ impl Owners {
 
     pub(crate) fn owns(&self, node: usize) -> bool {
         self.nodes[node].shard.as_ref().is_some_and(|shard| shard.epoch() == self.store.epoch)
+    }
+
+    pub(crate) fn is_up(&self, node: usize) -> bool {
+        self.nodes[node].shard.is_some()
+    }
+    /// There is something to append, and nothing is being appended.
+    pub(crate) fn may_append(&self, node: usize) -> bool {
+        let Node { shard, append, .. } = &self.nodes[node];
+        append.is_none() && shard.as_ref().is_some_and(|shard| shard.durable() < shard.next())
+    }
+    pub(crate) fn is_appending(&self, node: usize) -> bool {
+        self.nodes[node].append.is_some()
+    }
+    pub(crate) fn may_confirm(&self, node: usize) -> bool {
+        let Node { shard, confirmed, .. } = &self.nodes[node];
+        confirmed.is_none() && shard.as_ref().is_some_and(|shard| shard.counters().waiting > 0)
+    }
+    pub(crate) fn is_confirming(&self, node: usize) -> bool {
+        self.nodes[node].confirmed.is_some()
     }
 
     pub(crate) fn take_in(&mut self, node: usize, work: Work) {

@@ -218,9 +218,14 @@ impl<P: Program> LogJudge<P> {
                 return wrong(Judgement::Order, text);
             }
         }
+        if ran.keyed != asked.keyed {
+            let text =
+                format!("{asked} was asked under {:?} and ran at {place} under {:?}", asked.keyed, ran.keyed);
+            return wrong(Judgement::Keyed, text);
+        }
         if let Some(keyed) = &ran.keyed {
             let key = fates::keyed_key(keyed, &ran.entity, &ran.key, &ran.method);
-            let of_key = RanUnder { id, time: ran.time, place, dead: false };
+            let of_key = RanUnder { id, time: ran.time, fingerprint: ran.fingerprint, place, dead: false };
             // A try that was born while the key was remembered was to be told the first answer.
             if let Some(old) = self.keyed.get(&key).filter(|old| old.remembers(id)) {
                 let text =
@@ -243,16 +248,36 @@ impl<P: Program> LogJudge<P> {
         }
         if let Some(keyed) = &stone.keyed {
             let key = fates::keyed_key(keyed, &stone.entity, &stone.key, &stone.method);
-            let dead = RanUnder { id: stone.id, time: stone.time, place, dead: true };
+            let dead = RanUnder {
+                id: stone.id,
+                time: stone.time,
+                fingerprint: stone.fingerprint,
+                place,
+                dead: true,
+            };
             if let Some(old) = self.keyed.get(&key).filter(|old| !old.dead && old.remembers(stone.id)) {
                 let text =
                     format!("{} killed the idempotency key {:?} at {place}, after {old}", name(), key.key);
                 return Err(Violation::new(Judgement::Keyed, now, text));
             }
             self.keyed.insert(key, dead);
+        } else if let Some(text) = self.spares_its_key(stone, place) {
+            return Err(Violation::new(Judgement::Keyed, now, text));
         }
         self.fates.insert(stone.id, Fate::Stone { place, cause: stone.cause.clone() });
         Ok(())
+    }
+
+    /// R12: a tombstone without a key is of a call without one, or of a try whose key has a record already.
+    fn spares_its_key(&self, stone: &Tombstone, place: Place) -> Option<String> {
+        let call = self.calls.get(&(Some(stone.id), stone.fingerprint))?;
+        let asked = call.asked.as_ref()?;
+        let key = fates::keyed_key(asked.keyed.as_ref()?, &stone.entity, &stone.key, &stone.method);
+        let Some(old) = self.keyed.get(&key) else {
+            return Some(format!("{asked} has a tombstone at {place}, but its key {:?} has none", key.key));
+        };
+        let ran = !old.dead && old.fingerprint == stone.fingerprint && old.remembers(stone.id);
+        ran.then(|| format!("{asked} has a tombstone at {place}; under its key {:?} {old}", key.key))
     }
 
     fn again(&mut self, now: Instant, place: Place, again: &Again) -> Result<(), Violation> {

@@ -14,6 +14,8 @@ pub(super) struct Toy;
 pub(super) struct Counter {
     count: u64,
     looked: Hidden<u64>,
+    /// What a view added to the state.
+    spoilt: Hidden<u64>,
 }
 
 /// A number, as arguments, answers, changes and states have it.
@@ -28,7 +30,7 @@ fn number(bytes: &Bytes) -> u64 {
 impl Toy {
     pub(super) fn class(method: &str) -> Class {
         match method {
-            "value" | "needs" | "sneak" => Class::Read,
+            "value" | "needs" | "sneak" | "spoil" => Class::Read,
             "max" | "double" | "plus" | "last" => Class::Commutes,
             _ => Class::Once,
         }
@@ -39,7 +41,7 @@ impl Program for Toy {
     type Cell = Counter;
 
     fn fresh(&self, entity: &str) -> Option<Counter> {
-        (entity == "Counter").then_some(Counter { count: 0, looked: Hidden::new(0) })
+        (entity == "Counter").then_some(Counter { count: 0, looked: Hidden::new(0), spoilt: Hidden::new(0) })
     }
     fn restore(&self, entity: &str, snapshot: &Bytes) -> Option<Counter> {
         Some(Counter { count: number(snapshot), ..self.fresh(entity)? })
@@ -53,6 +55,14 @@ impl Program for Toy {
             "max" => before.max(n),
             "double" => before * 2,
             "last" => n,
+            "odd" => before + u64::from(before != 1),
+            "lift" => {
+                if before < 2 {
+                    before + 2
+                } else {
+                    before
+                }
+            }
             "clear" => 0,
             "now" => run.time.as_nanos(),
             "roll" => run.seed.unwrap_or(1),
@@ -81,6 +91,10 @@ impl Program for Toy {
                 cell.looked.set(cell.looked.get() + 1);
                 Some(RanOutcome::Ok(bytes(cell.looked.get())))
             }
+            "spoil" => {
+                cell.spoilt.set(cell.spoilt.get() + 1);
+                Some(RanOutcome::Ok(bytes(0)))
+            }
             _ => None,
         }
     }
@@ -93,7 +107,7 @@ impl Program for Toy {
         cell.count = 0;
     }
     fn snapshot(&self, cell: &Counter) -> Bytes {
-        bytes(cell.count)
+        bytes(cell.count + cell.spoilt.get())
     }
     fn args_text(&self, _entity: &str, _method: &str, args: &Bytes) -> String {
         number(args).to_string()

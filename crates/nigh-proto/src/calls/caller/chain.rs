@@ -14,10 +14,10 @@ use super::ledger::Era;
 pub(super) type ChainKey = (Era, Arc<str>, Bytes);
 
 /// Names a chain while it has members: so that its key is looked up twice per call, not at every step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ChainId(usize);
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Chain {
     key: ChainKey,
     /// Open or reserved. Numbers come in rising order, so a queue stays sorted.
@@ -25,7 +25,7 @@ struct Chain {
     held: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Chains {
     by_key: BTreeMap<ChainKey, ChainId>,
     /// By id. Those without numbers are free.

@@ -12,7 +12,7 @@ use crate::calls::{FUTURE_MAX, RETENTION};
 use crate::shards::ShardId;
 
 /// Counts the caller ids that one caller went by, one after the other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Era(pub(super) u32);
 
 /// Doubts remembered towards one shard, ascending. Only the first [`Known::DOUBTS_MAX`] can be told to the
@@ -21,7 +21,7 @@ pub(super) struct Era(pub(super) u32);
 pub(super) const DOUBTS_KEPT_MAX: usize = 1_024;
 const _: () = assert!(DOUBTS_KEPT_MAX > Known::DOUBTS_MAX);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Towards {
     /// Open or reserved. Numbers come in rising order, so a queue stays sorted.
     open: VecDeque<u64>,
@@ -30,13 +30,13 @@ struct Towards {
     forgot: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 struct Doubt {
     at: (Era, ShardId),
     id: CallId,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ledger {
     era: Era,
     towards: BTreeMap<(Era, ShardId), Towards>,

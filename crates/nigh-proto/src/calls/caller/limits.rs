@@ -9,7 +9,7 @@ pub const CALLS_OPEN_MAX: usize = 1_024;
 pub const CALL_SIZE_MAX: usize = 1 << 20;
 
 /// Bounds of one caller.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub struct CallerConfig {
     /// Calls open towards one peer; more are refused as overloaded, never queued. Default
     /// [`CALLS_OPEN_MAX`].

@@ -1,5 +1,6 @@
 //! One open call, and what its copies so far allow to be said of it (R11).
 
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 use nigh_wire::CallId;
@@ -25,14 +26,14 @@ pub(super) enum Stage {
 }
 
 /// Where a numbered call counts, for as long as it is open.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Seat {
     pub(super) era: Era,
     pub(super) shard: ShardId,
     pub(super) chain: Option<ChainId>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Open<W> {
     pub(super) to: PeerId,
     pub(super) id: CallId,
@@ -49,6 +50,23 @@ pub(super) struct Open<W> {
     pub(super) refusals: u32,
 }
 
+/// Of what it will do. `what` and `seat` go with its number; of copies only none, one or more matters, and of
+/// refusals the first; when it is asked again is the driver's clock.
+impl<W: Hash> Hash for Open<W> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Open { to, id, what: _, seat: _, due, waiter, stage, copies, refused, refusals } = self;
+        let stage = match stage {
+            Stage::Queued => 0,
+            Stage::Sent(_) => 1,
+            Stage::Held { at: _, not_yet: false } => 2,
+            Stage::Held { at: _, not_yet: true } => 3,
+            Stage::Behind => 4,
+        };
+        (to, id, due, waiter, stage).hash(state);
+        (copies.min(&2), refused, refusals.min(&2)).hash(state);
+    }
+}
+
 impl<W> Open<W> {
     /// R11: nothing of it can run, now or later: no copy left, or the only one was refused. Several copies
     /// prove nothing even if all seem refused: what a broken link left behind may still arrive.
@@ -62,8 +80,13 @@ impl<W> Open<W> {
 }
 
 /// Numbers that differ by seed and are the same in every run: SplitMix64 (Steele, Lea, Flood, 2014).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Jitter(pub(super) u64);
+
+/// Which waits come next changes when copies leave, not which.
+impl Hash for Jitter {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
 
 impl Jitter {
     fn draw(&mut self) -> u64 {

@@ -1,6 +1,7 @@
 //! One peer as its caller sees it: what waits to be written, what is under way, and how its clock differs.
 
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 
 use nigh_wire::{Time, Wire};
 
@@ -29,7 +30,7 @@ pub struct PeerFacts {
     pub log_time: Time,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Peer {
     pub(super) up: bool,
     /// To write next, lowest number first (R2).
@@ -44,6 +45,15 @@ pub(super) struct Peer {
     pub(super) bytes: usize,
     /// Its log time less our clock, in nanoseconds.
     ahead: i64,
+}
+
+/// Of what it will do: slots are names, whose order is that of what they carry.
+impl Hash for Peer {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Peer { up, queue, slots, cancels, last_slot: _, open, bytes, ahead } = self;
+        (up, queue, cancels.len(), open, bytes, ahead).hash(state);
+        slots.iter().for_each(|(_, number)| number.hash(state));
+    }
 }
 
 impl Peer {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Rising<T>(VecDeque<(u64, T)>);
 
 impl<T> Default for Rising<T> {

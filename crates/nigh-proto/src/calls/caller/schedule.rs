@@ -4,19 +4,28 @@
 //! Nothing here knows what a call is or what its caller is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 use super::chain::{ChainId, Chains};
 use super::open::{Open, Stage};
 use super::peer::{Peer, PeerId};
 use crate::Instant;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Schedule<W> {
     pub(super) peers: BTreeMap<PeerId, Peer>,
     pub(super) open: BTreeMap<u64, Box<Open<W>>>,
     pub(super) chains: Chains,
     /// Of every open call its deadline; of every held one also when it is asked again.
     pub(super) timers: BTreeSet<(Instant, u64)>,
+}
+
+/// Timers are those of the open calls.
+impl<W: Hash> Hash for Schedule<W> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Schedule { peers, open, chains, timers: _ } = self;
+        (peers, open, chains).hash(state);
+    }
 }
 
 impl<W> Schedule<W> {

@@ -103,7 +103,7 @@ pub enum Identity {
 }
 
 /// What its asker learns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Said of it, for good. Of a writing call never `Forgotten`, which has its own outcome.
     Answer(Answer),
@@ -121,7 +121,7 @@ pub enum Outcome {
 }
 
 /// Where a numbered call counts: its shard's floor and, if it is ordered, its key's chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
     pub(super) shard: ShardId,
     pub(super) chain: Option<(Arc<str>, Bytes)>,

@@ -10,7 +10,7 @@ use nigh_proto::calls::RETENTION;
 use nigh_proto::calls::request::Version;
 use nigh_proto::shards::record::RanOutcome;
 use nigh_proto::shards::row::Target;
-use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint};
+use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Keyed};
 
 use super::fates::{Call, CallKey, Fate, Intent, Told};
 use super::{Judgement, LogJudge, Moment, Returned, Violation};
@@ -35,6 +35,8 @@ pub struct Asked {
     pub args: Bytes,
     /// As declared.
     pub class: Class,
+    /// Idempotency key, if it carries one (R12). Of a service or a call that commutes it is not looked at.
+    pub keyed: Option<Keyed>,
 }
 
 /// What the asker of an operation learnt.
@@ -97,9 +99,9 @@ impl<P: Program> LogJudge<P> {
     ///
     /// The operation was asked before, or a change has no id.
     pub fn asked(&mut self, now: Instant, asked: Asked) -> Result<(), Violation> {
-        let Asked { op, client, id, entity, key, method, args, class } = asked;
+        let Asked { op, client, id, entity, key, method, args, class, keyed } = asked;
         let (is_service, target) = (key.is_none(), Target { entity, key: key.unwrap_or_default() });
-        let intent = Arc::new(Intent { op, client, at: now, id, target, method, args, class });
+        let intent = Arc::new(Intent { op, client, at: now, id, target, method, args, class, keyed });
         let kind = if is_service {
             self.services.extend(id);
             Kind::Serve

@@ -45,6 +45,7 @@ pub(super) struct Intent {
     pub(super) method: Arc<str>,
     pub(super) args: Bytes,
     pub(super) class: Class,
+    pub(super) keyed: Option<Keyed>,
 }
 
 impl fmt::Display for Intent {
@@ -145,6 +146,7 @@ impl fmt::Display for Fate {
 pub(super) struct RanUnder {
     pub(super) id: CallId,
     pub(super) time: Time,
+    pub(super) fingerprint: Fingerprint,
     pub(super) place: Place,
     pub(super) dead: bool,
 }

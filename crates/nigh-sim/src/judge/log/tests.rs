@@ -12,6 +12,7 @@ use super::*;
 use crate::judge::toy::{Toy, bytes};
 use crate::judge::{Run, Wrote};
 
+mod machine;
 mod random;
 mod rows;
 
@@ -23,7 +24,6 @@ pub(super) struct Script {
     pub(super) judge: LogJudge<Toy>,
     now: u64,
     asked: BTreeMap<u64, Asked>,
-    keyed: BTreeMap<u64, Keyed>,
     cells: BTreeMap<Bytes, <Toy as Program>::Cell>,
     next: u64,
     epoch: u64,
@@ -45,7 +45,6 @@ impl Script {
             judge: LogJudge::new(Toy).with_claims(4),
             now: 0,
             asked: BTreeMap::new(),
-            keyed: BTreeMap::new(),
             cells: BTreeMap::new(),
             next: 0,
             epoch: 1,
@@ -113,9 +112,7 @@ impl Script {
         let entity = option("of").unwrap_or("Counter");
         let id = CallId { caller: CallerId(u128::from(client)), number, birth: Time::from_nanos(birth) };
         let class = Toy::class(method);
-        if let Some(key) = option("once") {
-            self.keyed.insert(op, Keyed { principal: String::new(), key: key.to_owned() });
-        }
+        let keyed = option("once").map(|key| Keyed { principal: String::new(), key: key.to_owned() });
         let asked = Asked {
             op,
             client,
@@ -125,6 +122,7 @@ impl Script {
             method: method.into(),
             args: bytes(arg.parse().expect("a number")),
             class,
+            keyed,
         };
         self.asked.insert(op, asked.clone());
         self.judge.asked(self.now(), asked)
@@ -150,7 +148,7 @@ impl Script {
     }
 
     /// `3`: operation 3 ran; then, each after a `~`: `ok:7`, `err`, `redo:7` or `deleted` say otherwise than it
-    /// did, `other` has another fingerprint, `free` no order, `after:4`, `time:-1` another time (ms), `noid`.
+    /// did, `other` has another fingerprint, `free` no order, `unkeyed` no idempotency key, `after:4`, `time:-1` another time (ms), `noid`.
     fn record(&mut self, text: &str) -> Record {
         let (kind, rest) =
             text.split_once(':').filter(|(kind, _)| !kind.contains('~')).unwrap_or(("ran", text));
@@ -167,7 +165,7 @@ impl Script {
         if parts.contains(&"other") {
             fingerprint.0 ^= 1;
         }
-        let keyed = self.keyed.get(&op).cloned();
+        let keyed = asked.keyed.filter(|_| !parts.contains(&"unkeyed"));
         let time = self.time();
         if kind == "stone" {
             let cause = Cause::Fenced;
@@ -208,7 +206,8 @@ impl Script {
 
     /// `settle 3 done:7`: by client 9.
     fn settle(&mut self, words: &[&str]) -> Result<(), Violation> {
-        let asked = &self.asked[&op_of(words[1]).0];
+        let (op, _) = op_of(words[1]);
+        let asked = self.asked.get(&op).cloned().unwrap_or_else(|| nobody(op));
         let key = asked.key.clone().unwrap_or_default();
         let fingerprint = Fingerprint::of(&asked.entity, &key, &asked.method, &asked.args);
         let (what, value) = words[2].split_once(':').unwrap_or((words[2], "0"));
@@ -229,7 +228,7 @@ fn nobody(op: u64) -> Asked {
     let id = CallId { caller: CallerId(1), number: op, birth: START };
     let (entity, method, args) = ("Counter".into(), "add".into(), bytes(1));
     let key = Some(Bytes::from_static(b"a"));
-    Asked { op, client: 1, id: Some(id), entity, key, method, args, class: Class::Once }
+    Asked { op, client: 1, id: Some(id), entity, key, method, args, class: Class::Once, keyed: None }
 }
 
 /// `done 3 7 @5`: value 7, version 5 of this epoch (`@5.2`: of epoch 2).

@@ -1,20 +1,18 @@
-//! The directory: its lock, the two files in it, and how both come into being together.
+//! The two files in their directory, and how both come into being together.
 //!
 //! New files are finished under other names and then given their own, the log last: a directory has both files, or
 //! says which step of its making is left.
 
 use std::fmt;
-use std::fs::{self, DirBuilder, OpenOptions, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::backends::FileBackend;
-use redb::{Builder, Database, StorageBackend};
+use redb::{Builder, Database};
 
+use super::directory::Directory;
 use super::gate::Gate;
 use super::meta::{Fault, guard};
-use crate::store::{OpenError, StoreError};
+use crate::store::StoreError;
 
 /// Name of the log in its directory.
 pub(super) const LOG_FILE: &str = "log.redb";
@@ -31,41 +29,46 @@ const STATE_CACHE_BYTES: usize = 128 << 20;
 /// size is bounded, and all of it is read anyway.
 const CHECKED_AT_START_BYTES_MAX: u64 = 128 << 20;
 
-/// What stands between redb and the disk.
-pub(super) type Wrap = Arc<dyn Fn(FileBackend) -> Box<dyn StorageBackend> + Send + Sync>;
-
 /// A file, open.
 #[derive(Clone)]
 pub(super) struct File {
     pub(super) gate: Gate,
-    path: PathBuf,
+    directory: Arc<dyn Directory>,
+    /// Of the two, whatever it is called now.
     name: &'static str,
-    wrap: Wrap,
 }
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("File").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("File").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
 impl File {
-    /// Opens one of the two in `dir`, its gate closed.
-    pub(super) fn open(dir: &Path, name: &'static str, wrap: &Wrap) -> Result<(File, Database), StoreError> {
-        open_path(dir.join(name), name, wrap)
+    /// Opens one of the two, its gate closed.
+    pub(super) fn open(
+        directory: &Arc<dyn Directory>,
+        name: &'static str,
+    ) -> Result<(File, Database), StoreError> {
+        open_named(directory, name, name)
     }
 
     /// Opens it once more, after its database was closed.
     pub(super) fn again(&self) -> Result<(File, Database), StoreError> {
-        open_path(self.path.clone(), self.name, &self.wrap)
+        File::open(&self.directory, self.name)
     }
 }
 
-fn open_path(path: PathBuf, name: &'static str, wrap: &Wrap) -> Result<(File, Database), StoreError> {
-    let file = OpenOptions::new().read(true).write(true).open(&path).map_err(StoreError::Io)?;
-    let size = file.metadata().map_err(StoreError::Io)?.len();
+/// Opens the file `called` so far, which is or will be `name`.
+fn open_named(
+    directory: &Arc<dyn Directory>,
+    called: &str,
+    name: &'static str,
+) -> Result<(File, Database), StoreError> {
+    let file = directory.open(called).map_err(StoreError::Io)?;
+    let size = file.len().map_err(StoreError::Io)?;
     guard(name, || {
-        let gate = Gate::new(wrap(FileBackend::new(file)?));
+        let gate = Gate::new(file);
         let mut builder = Builder::new();
         if name == LOG_FILE {
             builder.set_cache_size(LOG_CACHE_BYTES).set_check_integrity_on_open(true);
@@ -74,47 +77,8 @@ fn open_path(path: PathBuf, name: &'static str, wrap: &Wrap) -> Result<(File, Da
             builder.set_check_integrity_on_open(size <= CHECKED_AT_START_BYTES_MAX);
         }
         let db = builder.create_with_backend(gate.clone())?;
-        Ok((File { gate, path, name, wrap: wrap.clone() }, db))
+        Ok((File { gate, directory: directory.clone(), name }, db))
     })
-}
-
-/// The lock on a directory, held while any part of the store lives. The system lets go of it when the process ends.
-#[derive(Debug)]
-pub(super) struct DirLock {
-    /// An open handle is the lock.
-    _dir: fs::File,
-}
-
-/// Takes the lock on `dir`, making the directory if there is none.
-pub(super) fn lock(dir: &Path) -> Result<DirLock, OpenError> {
-    let io = |source| OpenError::Io { dir: dir.to_path_buf(), source };
-    if !dir.is_dir() {
-        create_dir(dir).map_err(io)?;
-    }
-    let handle = fs::File::open(dir).map_err(io)?;
-    match handle.try_lock() {
-        Ok(()) => Ok(DirLock { _dir: handle }),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_path_buf() }),
-        Err(TryLockError::Error(source)) => Err(io(source)),
-    }
-}
-
-/// For its owner only: state is nobody else's.
-fn create_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)?;
-    match dir.parent() {
-        Some(parent) if parent != Path::new("") => sync_dir(parent),
-        _ => sync_dir(Path::new(".")),
-    }
-}
-
-/// Names last only when their directory is synced.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    fs::File::open(dir)?.sync_all()
 }
 
 /// What a directory holds.
@@ -129,12 +93,13 @@ pub(super) enum Holds {
 }
 
 /// Looks, and takes the last step of a making that was cut short.
-pub(super) fn look(dir: &Path) -> io::Result<Holds> {
-    let there = |name: &str| dir.join(name).try_exists();
+pub(super) fn look(directory: &dyn Directory) -> io::Result<Holds> {
+    let there = |name: &str| directory.exists(name);
     // The state has its name first: if only the log's is left to give, both files are finished.
-    if there(STATE_FILE)? && !there(LOG_FILE)? && there(&unfinished(LOG_FILE))? {
-        finish(dir, LOG_FILE)?;
-        sync_dir(dir)?;
+    let half_made = there(STATE_FILE)? && !there(LOG_FILE)? && there(&unfinished(LOG_FILE))?; // mutant making-not-finished: let half_made = false;
+    if half_made {
+        finish(directory, LOG_FILE)?;
+        directory.sync_names()?;
     }
     Ok(match (there(LOG_FILE)?, there(STATE_FILE)?) {
         (true, true) => Holds::Both,
@@ -146,14 +111,13 @@ pub(super) fn look(dir: &Path) -> io::Result<Holds> {
 
 /// Makes both files, filled by `fill`, or none.
 pub(super) fn create(
-    dir: &Path,
-    wrap: &Wrap,
+    directory: &Arc<dyn Directory>,
     fill: impl Fn(&'static str, &Database) -> Result<(), Fault>,
 ) -> Result<(), StoreError> {
     for name in [LOG_FILE, STATE_FILE] {
-        let path = dir.join(unfinished(name));
-        fs::File::create(&path).map_err(StoreError::Io)?;
-        let (file, db) = open_path(path, name, wrap)?;
+        let called = unfinished(name);
+        directory.create(&called).map_err(StoreError::Io)?;
+        let (file, db) = open_named(directory, &called, name)?;
         file.gate.release().map_err(StoreError::Io)?;
         guard(name, || {
             fill(name, &db)?;
@@ -162,10 +126,14 @@ pub(super) fn create(
         })?;
     }
     let named = (|| {
-        finish(dir, STATE_FILE)?;
-        sync_dir(dir)?;
-        finish(dir, LOG_FILE)?;
-        sync_dir(dir)
+        // Else the state could have its name after a power loss while the log has none at all.
+        directory.sync_names()?; // mutant new-names-unsynced: directory.exists(LOG_FILE)?;
+        let order = [STATE_FILE, LOG_FILE]; // mutant log-named-first: let order = [LOG_FILE, STATE_FILE];
+        for name in order {
+            finish(&**directory, name)?;
+            directory.sync_names()?; // mutant names-unsynced: directory.exists(name)?;
+        }
+        Ok(())
     })();
     named.map_err(StoreError::Io)
 }
@@ -174,6 +142,6 @@ fn unfinished(name: &str) -> String {
     format!("{name}.new")
 }
 
-fn finish(dir: &Path, name: &str) -> io::Result<()> {
-    fs::rename(dir.join(unfinished(name)), dir.join(name))
+fn finish(directory: &dyn Directory, name: &str) -> io::Result<()> {
+    directory.rename(&unfinished(name), name)
 }

@@ -40,9 +40,10 @@ enum Held {
 impl Gate {
     /// Closed.
     pub(super) fn new(file: Box<dyn StorageBackend>) -> Self {
+        let released = AtomicBool::new(false); // mutant gate-open-at-once: let released = AtomicBool::new(true);
         Gate(Arc::new(Inner {
             file,
-            released: AtomicBool::new(false),
+            released,
             held: Mutex::new(Vec::new()),
             full: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -154,7 +155,8 @@ impl StorageBackend for Gate {
 
     fn sync_data(&self) -> io::Result<()> {
         if self.is_released() {
-            return self.noting(false, self.0.file.sync_data());
+            let synced = self.0.file.sync_data(); // mutant failed-sync-retried: let synced = self.0.file.sync_data().or_else(|_| self.0.file.sync_data());
+            return self.noting(false, synced);
         }
         self.held().push(Held::Sync);
         Ok(())

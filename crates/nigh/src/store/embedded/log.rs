@@ -75,8 +75,11 @@ impl RedbLog {
         let Found { cut, lowest, .. } = self.found;
         if cut > self.cut_stored {
             // The groups that prove these heads go: from now on the rows do.
-            let taken = heads.iter().enumerate().filter(|(_, head)| head.epoch.0 > 0);
-            for (shard, head) in taken {
+            for (shard, head) in heads.iter().enumerate() {
+                let taken = head.epoch.0 > 0; // mutant cut-loses-heads: let taken = false;
+                if !taken {
+                    continue;
+                }
                 put_head(&mut tables.heads, self.sealer, ShardId(shard as u32), *head)?;
             }
             put_group(&mut tables.meta, self.sealer, CUT, cut)?;
@@ -98,7 +101,8 @@ impl RedbLog {
     /// Writes a group with all that rides along. Returns its size and how many old groups went.
     fn commit(&self, db: &Database, blobs: &[&Append], heads: &[Head]) -> Result<(usize, usize), StoreError> {
         guard(LOG_FILE, || {
-            let transaction = db.begin_write()?;
+            #[rustfmt::skip]
+            let transaction = db.begin_write()?; // mutant append-not-durable: let transaction = { let mut lazy = db.begin_write()?; lazy.set_durability(redb::Durability::None)?; lazy };
             let size = group::size(blobs.iter().copied());
             let mut tables = Tables::open(&transaction)?;
             {
@@ -107,7 +111,7 @@ impl RedbLog {
             }
             let removed = self.cut_some(&mut tables, heads, CUT_PER_APPEND_MAX)?;
             drop(tables);
-            transaction.commit()?;
+            transaction.commit()?; // mutant append-not-committed: transaction.abort()?;
             Ok((size, removed))
         })
     }
@@ -116,7 +120,7 @@ impl RedbLog {
     /// is not in it.
     fn failed(&mut self, error: StoreError) -> AppendError {
         let full = self.file.gate.is_full();
-        self.db = None;
+        self.db = None; // mutant log-open-in-doubt: self.db = self.db.take();
         if full && self.reopen().is_ok() {
             return AppendError::Full;
         }
@@ -180,7 +184,7 @@ impl Log for RedbLog {
                 taken.push(*head);
             }
             drop(table);
-            transaction.commit()?;
+            transaction.commit()?; // mutant take-up-not-committed: transaction.abort()?;
             Ok(taken)
         });
         match taken {
@@ -311,7 +315,8 @@ pub(super) fn find(db: &Database, sealer: Sealer, shards: u32) -> Result<Found, 
                 return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(expected), detail }));
             }
             let (entries, _) = ours(group::contents(sealer, number, bytes.value()))?;
-            if number >= cut {
+            let counts = number >= cut; // mutant first-group-not-folded: let counts = number > cut;
+            if counts {
                 entries.iter().try_for_each(|entry| ours(fold.entry(number, entry)))?;
             }
             sizes.push_back(bytes.value().len() as u64);

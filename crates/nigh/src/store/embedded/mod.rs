@@ -2,7 +2,7 @@
 //!
 //! Opening reads and proves everything that can refuse it before a byte of either file changes:
 //!
-//! 1. [`files`]: the lock on the directory, then the two files, each behind a [`gate`].
+//! 1. [`directory`]: the lock; [`files`]: the two files in it, each behind a [`gate`].
 //! 2. [`meta`]: format, incarnation and number of shards, of both; then the shapes.
 //! 3. [`log`]: heads, cut and groups follow one another; [`rows`]: none is ahead of the log.
 //! 4. The gates open.
@@ -11,13 +11,15 @@
 //! system's cache, which may still hold pages that never reached the disk: dropping them first is for later.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use nigh_proto::shards::{Position, ShardId};
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
+mod directory;
 mod files;
 mod gate;
 mod group;
@@ -30,7 +32,9 @@ mod tests;
 
 use super::shape::Shape;
 use super::{FORMAT_VERSION, GroupId, Head, Meta, Open, OpenError, Opened, Place, StoreError};
-use files::{DirLock, File, Holds, LOG_FILE, STATE_FILE, Wrap};
+use directory::RealDirectory;
+pub use directory::{Directory, DirectoryLock};
+use files::{File, Holds, LOG_FILE, STATE_FILE};
 use log::{CUT, Found, GROUPS, HEADS, RedbLog};
 use meta::{Fault, META, Said, guard, ours, put_group};
 use rows::{HIGH, ROWS, RedbRows, SEEN, SWEPT};
@@ -45,7 +49,7 @@ struct Pair {
     durable: AtomicU64,
     /// Below it, all is in the rows.
     swept: AtomicU64,
-    _lock: DirLock,
+    _lock: DirectoryLock,
 }
 
 /// Opens the store in `dir`, or makes one where there is none.
@@ -58,15 +62,27 @@ struct Pair {
 ///
 /// No shards.
 pub fn open_dir(dir: &Path, options: Open<'_>) -> Result<Opened, OpenError> {
-    open_with(dir, options, &(Arc::new(|file| Box::new(file) as Box<dyn StorageBackend>) as Wrap))
+    open_on(Arc::new(RealDirectory(dir.to_path_buf())), options)
 }
 
-/// As [`open_dir`], with something between redb and the disk.
-fn open_with(dir: &Path, options: Open<'_>, wrap: &Wrap) -> Result<Opened, OpenError> {
+/// As [`open_dir`], on any disk: for a simulator.
+///
+/// # Errors
+///
+/// As [`open_dir`].
+///
+/// # Panics
+///
+/// No shards.
+pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opened, OpenError> {
     assert!(options.shards > 0, "a store has at least one shard");
+    let dir = directory.path();
     let from_store = |error| OpenError::from_store(dir, error);
-    let lock = files::lock(dir)?;
-    match files::look(dir).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
+    let lock = directory.lock().map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir.to_path_buf() },
+        _ => OpenError::Io { dir: dir.to_path_buf(), source },
+    })?;
+    match files::look(&*directory).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
         Holds::Both => {}
         Holds::Missing(name) => return Err(mixed(dir, format!("{name} is missing"))),
         Holds::Nothing => {
@@ -75,11 +91,11 @@ fn open_with(dir: &Path, options: Open<'_>, wrap: &Wrap) -> Result<Opened, OpenE
                 incarnation: options.incarnation,
                 shards: options.shards,
             };
-            files::create(dir, wrap, |name, db| fill(name, db, meta)).map_err(from_store)?;
+            files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
         }
     }
-    let (log_file, log_db) = open_file(dir, LOG_FILE, wrap)?;
-    let (state_file, state_db) = open_file(dir, STATE_FILE, wrap)?;
+    let (log_file, log_db) = open_file(&directory, LOG_FILE)?;
+    let (state_file, state_db) = open_file(&directory, STATE_FILE)?;
     let meta = check_meta(dir, &log_db, &state_db, options.shards)?;
     let sealer = Sealer::new(meta.incarnation);
     let new_shapes = check_shapes(dir, &log_db, sealer, options.shapes)?;
@@ -106,9 +122,10 @@ fn mixed(dir: &Path, detail: String) -> OpenError {
 }
 
 /// redb locks each file too: a tool that opens one without the directory's lock is met here.
-fn open_file(dir: &Path, name: &'static str, wrap: &Wrap) -> Result<(File, Database), OpenError> {
-    File::open(dir, name, wrap).map_err(|error| match error {
-        StoreError::Io(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
+fn open_file(directory: &Arc<dyn Directory>, name: &'static str) -> Result<(File, Database), OpenError> {
+    let dir = directory.path();
+    File::open(directory, name).map_err(|error| match error {
+        StoreError::Io(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             OpenError::Locked { dir: dir.to_path_buf() }
         }
         error => OpenError::from_store(dir, error),

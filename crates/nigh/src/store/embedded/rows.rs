@@ -58,13 +58,14 @@ impl RedbRows {
         let done = guard(STATE_FILE, || {
             let mut transaction = self.db.begin_write()?;
             transaction.set_quick_repair(true);
-            let seen = GroupId(self.pair.durable.load(Ordering::Acquire));
+            let seen = GroupId(self.pair.durable.load(Ordering::Acquire)); // mutant seen-not-raised: let seen = GroupId(1);
             put_group(&mut transaction.open_table(META)?, self.sealer, SEEN, seen)?;
             change(&transaction)?;
             transaction.commit()?;
             Ok(())
         });
-        if done.is_err() {
+        let failed = done.is_err(); // mutant rows-open-in-doubt: let failed = false;
+        if failed {
             self.closed.store(true, Ordering::Release);
         }
         done
@@ -152,7 +153,7 @@ impl Rows for RedbRows {
     }
 
     fn swept(&self, below: GroupId) -> Result<(), StoreError> {
-        let swept = self.pair.swept.load(Ordering::Acquire).max(below.0);
+        let swept = self.pair.swept.load(Ordering::Acquire).max(below.0); // mutant cut-allowed-before-swept: let swept = self.pair.swept.fetch_max(below.0, Ordering::AcqRel).max(below.0);
         self.transact(|transaction| {
             put_group(&mut transaction.open_table(META)?, self.sealer, SWEPT, GroupId(swept))
         })?;

@@ -2,17 +2,17 @@
 
 use std::io;
 use std::ops::Bound;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 
 use nigh_proto::shards::{Position, ShardId};
-use redb::backends::{FileBackend, InMemoryBackend};
+use redb::backends::InMemoryBackend;
 use redb::{BackendError, StorageBackend};
 
-use super::files::Wrap;
+use super::directory::{Directory, DirectoryLock, RealDirectory};
 use super::gate::Gate;
-use super::open_with;
+use super::open_on;
 use crate::store::{Append, AppendError, Head, LogEntry, Open, Opened, RowWrite, StoreError};
 
 /// What the disk is about to do.
@@ -26,7 +26,7 @@ struct Faults {
 }
 
 #[derive(Debug)]
-struct Faulty(FileBackend, Arc<Faults>);
+struct Faulty(Box<dyn StorageBackend>, Arc<Faults>);
 
 impl StorageBackend for Faulty {
     fn len(&self) -> io::Result<u64> {
@@ -67,6 +67,34 @@ impl StorageBackend for Faulty {
     }
 }
 
+/// A directory whose files are such.
+#[derive(Debug)]
+struct FaultyDirectory(RealDirectory, Arc<Faults>);
+
+impl Directory for FaultyDirectory {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+    fn lock(&self) -> io::Result<DirectoryLock> {
+        self.0.lock()
+    }
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        self.0.exists(name)
+    }
+    fn create(&self, name: &str) -> io::Result<()> {
+        self.0.create(name)
+    }
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(Faulty(self.0.open(name)?, self.1.clone())))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        self.0.sync_names()
+    }
+}
+
 /// A store on a disk that can fail, and its log as it should be.
 struct Disk {
     dir: PathBuf,
@@ -91,10 +119,9 @@ impl Disk {
     }
 
     fn open(&mut self) -> Opened {
-        let faults = self.faults.clone();
-        let wrap: Wrap = Arc::new(move |file| Box::new(Faulty(file, faults.clone())));
+        let directory = FaultyDirectory(RealDirectory(self.dir.clone()), self.faults.clone());
         let options = Open { shards: 2, shapes: &[], incarnation: 3 };
-        let mut opened = open_with(&self.dir, options, &wrap).expect("the directory is sound");
+        let mut opened = open_on(Arc::new(directory), options).expect("the directory is sound");
         self.head = opened.log.take_up(&[ShardId(0)]).expect("the disk works")[0];
         opened
     }

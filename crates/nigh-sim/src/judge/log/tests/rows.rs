@@ -42,6 +42,7 @@ fn honest_outcomes() {
     check("ask 1 add:2; ask 2=1 add:2; log 1; done 1 2; late 2",        "ok");
     check("ask 1 add:2; ask 2=1 add:2; log 1; done 1 2; done 2 2",      "ok");
     check("ask 1 add:2; ask 2=1 add:2; log 1; done 1 2; done 2 3",      "verdicts agree");
+    check("ask 1 add:2; ask 2=1 add:2; log 1; done 1 2; fenced 2",      "verdicts agree");
     check("ask 1 add:2; overloaded 1; ask 2=1 add:2; log 1; done 2 2",  "ok");
     // The same id for another call: R3.
     check("ask 1 add:2; ask 2=1 add:3; log 1; done 1 2; fenced 2",      "ok");
@@ -56,6 +57,8 @@ fn never_from_then_on() {
     check("ask 1 add:2; fenced 1; log 1",                               BAD);
     check("ask 1 add:2; late 1; log 1",                                 BAD);
     check("ask 1 add:2; overloaded 1; log 1",                           BAD); // R11
+    check("ask 1 add:2; fenced 1; ask 2=1 add:2; log 1",                BAD); // Said of the call,
+    check("ask 1 add:2; late 1; ask 2=1 add:2; log 1",                  "ok"); // not of a try.
     check("ask 1 add:2; drop 1; log 1",                                 "ok");
     check("ask 1 add:2; drop 1; forgotten 1",                           "the judge was misled");
     check("ask 1 add:2; drop 1; settle 1 forgotten; log 1",             BAD); // R13
@@ -85,6 +88,11 @@ fn at_most_once() {
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 again:2~ok:3", KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log again:2~ok:2",   KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log stone:1 2",      KEY); // R12: the key is dead.
+    check("ask 1 add:2 once:k; log stone:1~unkeyed",                    KEY);
+    check("ask 1 add:2 once:k; log 1~unkeyed",                          KEY);
+    check("ask 1 add:2 once:k; ask 2 add:3 once:k; log 1 stone:2~unkeyed", "ok"); // R3: other arguments.
+    check("ask 1 add:2 once:k; ask 2 add:2 once:k; log stone:1 stone:2~unkeyed", "ok"); // Told the same.
+    check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 stone:2~unkeyed", KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 stone:2",      KEY);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1 again:2~ok:2 again:2~ok:2", BAD);
     check("ask 1 add:2 once:k; ask 2 add:2 once:k; log 1; done 2 2",    "honest outcomes"); // Not recorded under its id.
@@ -137,6 +145,7 @@ fn views_show_the_log() {
     check("ask 1 add:2; ask 2 value; log 1; done 2 0 @1",               BAD);
     check("ask 1 add:2; ask 2 value; log 1; done 2 2 @0; end",          BAD);
     check("ask 1 add:2; ask 2 value; done 2 2 @1",                      BAD); // R6: not durable.
+    check("ask 1 value; done 1 0 @1",                                   BAD); // Not even what did not change.
     check("ask 1 value; done 1 0 @0",                                   "ok");
     check("ask 1 value; done 1 1 @0",                                   BAD);
     check("take; ask 1 add:2; log 1; ask 2 value; done 2 2 @1.1",       BAD); // R22: the epoch had not begun.
@@ -204,6 +213,7 @@ fn the_log_has_one_line() {
 fn records_are_of_what_was_asked() {
     const BAD: &str = "only what was asked";
     check("log 1",                                                      BAD);
+    check("settle 1 no-record; log 1",                                  BAD);
     check("ask 1 add:2; log 1~other",                                   BAD); // R3: with other arguments.
     check("ask 1 add:2; log 1~as:take",                                 BAD);
     check("ask 1 add:2; log 1~noid",                                    BAD); // R4: it keeps a record.

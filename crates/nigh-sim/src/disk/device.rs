@@ -1,0 +1,226 @@
+//! The disk as a store sees it: a directory, files, and errors.
+//!
+//! Every change is an [`Operation`], counted from 0 and kept. Nothing here sleeps: a slow sync is a count.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use nigh::store::{Directory, DirectoryLock};
+use redb::StorageBackend;
+
+use super::image::{FileId, Image, Operation};
+use super::random::Rng;
+
+/// What a disk will do wrong while it is in use.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// The power fails before this operation: it and all later calls return an error.
+    pub power_fails_at: Option<u64>,
+    /// This operation, if it is a sync, fails, and its pages are dropped as the seed beside it says. Later ones
+    /// "succeed", without them.
+    pub sync_fails_at: Option<(u64, u64)>,
+    /// One in so many syncs is slow; 0 for none. It is counted, nothing waits.
+    pub slow_sync_once_in: u64,
+}
+
+/// A simulated disk. Clones are the same disk.
+#[derive(Clone, Debug)]
+pub struct Disk(Arc<Mutex<State>>);
+
+struct State {
+    image: Image,
+    operations: Vec<Operation>,
+    faults: Faults,
+    power_is_off: bool,
+    is_locked: bool,
+    syncs: u64,
+    slow_syncs: u64,
+    /// Changes of the files whose sync has failed, after it.
+    after_failed_sync: u64,
+    failed: Option<FileId>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Disk").field("operations", &self.operations.len()).finish_non_exhaustive()
+    }
+}
+
+impl Disk {
+    /// A disk that holds `image`, switched on.
+    #[must_use]
+    pub fn new(image: Image, faults: Faults) -> Self {
+        Disk(Arc::new(Mutex::new(State {
+            image,
+            operations: Vec::new(),
+            faults,
+            power_is_off: false,
+            is_locked: false,
+            syncs: 0,
+            slow_syncs: 0,
+            after_failed_sync: 0,
+            failed: None,
+        })))
+    }
+
+    /// What it holds now.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        self.state().image.clone()
+    }
+
+    /// How many operations changed it, or tried to.
+    #[must_use]
+    pub fn operation_count(&self) -> u64 {
+        self.state().operations.len() as u64
+    }
+
+    /// How many syncs were slow.
+    #[must_use]
+    pub fn slow_sync_count(&self) -> u64 {
+        self.state().slow_syncs
+    }
+
+    /// Operations on a file after its sync failed: a store that goes on there may acknowledge what is lost.
+    #[must_use]
+    pub fn after_failed_sync_count(&self) -> u64 {
+        self.state().after_failed_sync
+    }
+
+    pub(super) fn operations(&self) -> Vec<Operation> {
+        self.state().operations.clone()
+    }
+
+    /// Whether the fault it was to have has happened.
+    pub(super) fn sync_has_failed(&self) -> bool {
+        self.state().failed.is_some()
+    }
+
+    /// Each call leaves it whole, also one that panics.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn powered(&self) -> io::Result<()> {
+        if self.power_is_off { Err(io::Error::other("the power is off")) } else { Ok(()) }
+    }
+
+    fn perform(&mut self, operation: Operation) -> io::Result<()> {
+        let number = self.operations.len() as u64;
+        self.power_is_off |= self.faults.power_fails_at == Some(number);
+        self.powered()?;
+        if let Operation::Write(file, ..) | Operation::SetLen(file, _) | Operation::Sync(file) = operation
+            && self.failed == Some(file)
+        {
+            self.after_failed_sync += 1;
+        }
+        if let Operation::Sync(file) = operation {
+            self.syncs += 1;
+            let slow = self.faults.slow_sync_once_in;
+            self.slow_syncs += u64::from(slow > 0 && self.syncs.is_multiple_of(slow));
+            if let Some((at, seed)) = self.faults.sync_fails_at
+                && at == number
+            {
+                self.failed = Some(file);
+                self.operations.push(operation);
+                self.image.files[file].drop_unsynced(&mut Rng::new(seed));
+                return Err(io::Error::other("lost by the disk"));
+            }
+        }
+        self.image.apply(&operation);
+        self.operations.push(operation);
+        Ok(())
+    }
+}
+
+impl Directory for Disk {
+    fn path(&self) -> &Path {
+        Path::new("simulated")
+    }
+
+    fn lock(&self) -> io::Result<DirectoryLock> {
+        let mut state = self.state();
+        state.powered()?;
+        if state.is_locked {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        state.is_locked = true;
+        Ok(Box::new(Lock(self.clone())))
+    }
+
+    fn exists(&self, name: &str) -> io::Result<bool> {
+        let state = self.state();
+        state.powered()?;
+        Ok(state.image.names.contains_key(name))
+    }
+
+    fn create(&self, name: &str) -> io::Result<()> {
+        self.state().perform(Operation::Create(name.to_owned()))
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        let state = self.state();
+        state.powered()?;
+        let file = *state.image.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(DiskFile { disk: self.clone(), file }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        if !self.exists(from)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.state().perform(Operation::Rename(from.to_owned(), to.to_owned()))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.state().perform(Operation::SyncNames)
+    }
+}
+
+#[derive(Debug)]
+struct Lock(Disk);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.0.state().is_locked = false;
+    }
+}
+
+/// A file of it, open.
+#[derive(Debug)]
+struct DiskFile {
+    disk: Disk,
+    file: FileId,
+}
+
+impl StorageBackend for DiskFile {
+    fn len(&self) -> io::Result<u64> {
+        let state = self.disk.state();
+        state.powered()?;
+        Ok(state.image.files[self.file].cache.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.disk.state();
+        state.powered()?;
+        let inside = state.image.files[self.file].cache.read(offset, out);
+        if inside { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.state().perform(Operation::SetLen(self.file, len))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.state().perform(Operation::Sync(self.file))
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.disk.state().perform(Operation::Write(self.file, offset, Bytes::copy_from_slice(data)))
+    }
+}
