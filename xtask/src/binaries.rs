@@ -225,3 +225,6 @@ impl Graph {
         usize::MAX
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //!
 //! The copy's simulated tests are built in release, without debug assertions: what holds in a user's build is what
 //! the judges must see, not what an assertion stops before. Each mutant meets the same seeds, batch by batch of each
-//! scenario in turn, once without points of `buggify!` and once with them, until one fails.
+//! scenario in turn, once without points of `buggify!` and once with them, until one fails that does not fail by itself.
 //!
 //! [`listed`] reads `simulated.txt`: the mutants that the simulator must find.
 
@@ -142,26 +142,36 @@ fn without_mutant(built: &Built) -> Result<bool, Trouble> {
     Ok(has_points)
 }
 
-/// The first seed that fails with this mutant, in the order of batches.
+/// The first seed that fails with this mutant, and not without, in the order of batches.
 fn search(built: &Built, mutant: &str, points: bool, seeds: u64) -> Option<Found> {
-    let mut slowest = PATIENCE_MIN;
+    let mut patience = PATIENCE_MIN;
     for first in (0..seeds).step_by(BATCH_SEEDS as usize) {
         for scenario in &built.scenarios {
-            let seeds = BATCH_SEEDS.min(seeds - first);
-            let mode = Mode::First;
-            let batch = Batch { scenario, first, seeds, mode, points, mutant: Some(mutant) };
+            let (last, mode, mutant) = (seeds.min(first + BATCH_SEEDS) - 1, Mode::First, Some(mutant));
+            let batch = Batch { scenario, first, seeds: last - first + 1, mode, points, mutant };
             let begun = Instant::now();
-            let (seed, why) = match batch.run(&built.libraries, slowest) {
-                Ran::Summed(totals) => match totals.first_failure {
-                    Some((seed, why)) => (seed.to_string(), why),
-                    None => {
-                        slowest = slowest.max(begun.elapsed() * PATIENCE);
-                        continue;
-                    }
-                },
-                Ran::Bad(trouble) => (format!("{first}…{}", first + seeds - 1), trouble),
-            };
-            return Some(Found { scenario: scenario.name.clone(), seed, why });
+            if let Some((seed, why)) = search_batch(&batch, &built.libraries, patience) {
+                return Some(Found { scenario: scenario.name.clone(), seed, why });
+            }
+            patience = patience.max(begun.elapsed() * PATIENCE);
+        }
+    }
+    None
+}
+
+/// Seed and reason. A seed that fails without the mutant says nothing about it: the search goes on behind it.
+fn search_batch(batch: &Batch<'_>, libraries: &str, patience: Duration) -> Option<(String, String)> {
+    let (mut first, last) = (batch.first, batch.first + batch.seeds - 1);
+    while first <= last {
+        let totals = match (Batch { first, seeds: last - first + 1, ..*batch }).run(libraries, patience) {
+            Ran::Summed(totals) => totals,
+            Ran::Bad(trouble) => return Some((format!("{first}…{last}"), trouble)),
+        };
+        let (seed, why) = totals.first_failure?;
+        let alone = Batch { first: seed, seeds: 1, mutant: None, ..*batch };
+        match alone.run(libraries, patience) {
+            Ran::Summed(totals) if totals.failed == 0 => return Some((seed.to_string(), why)),
+            _ => first = seed + 1,
         }
     }
     None
