@@ -15,6 +15,7 @@ use crate::source::mask;
 use crate::{Trouble, files};
 
 const ATTRIBUTE: &str = "#[nigh_sim::test";
+const NONE: &str = "there is no test under `#[nigh_sim::test]` that simulates anything";
 /// One seed, or a list of tests.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -103,12 +104,21 @@ fn target(root: &Path, folder: &Path, file: &Path) -> Vec<String> {
     flags.iter().map(|flag| (*flag).to_owned()).collect()
 }
 
-/// Builds all scenarios of the repository, or of a copy of it, and says which tests are none.
-pub(crate) fn built(root: &Path, target: &Path, profile: Profile) -> Result<Built, Trouble> {
+/// Builds all scenarios of the repository, or of a copy of it in `root`, and says which tests are none. What is
+/// marked is read from the repository: git lists no files of a copy.
+pub(crate) fn built(
+    repository: &Path,
+    root: &Path,
+    target: &Path,
+    profile: Profile,
+) -> Result<Built, Trouble> {
     let (out, marked): (Vec<Marked>, Vec<Marked>) =
-        marked(root).into_iter().partition(|marked| marked.left_out.is_some());
+        marked(repository).into_iter().partition(|marked| marked.left_out.is_some());
     let mut out: Vec<String> =
         out.into_iter().map(|m| format!("{} ({})", m.name, m.left_out.unwrap_or_default())).collect();
+    if marked.is_empty() {
+        return Err(NONE.into());
+    }
     let graph = Graph::of(root)?;
     let args = chosen_of(&marked, &graph);
     println!("building the simulated tests: cargo test {}", args.join(" "));
@@ -136,7 +146,7 @@ pub(crate) fn built(root: &Path, target: &Path, profile: Profile) -> Result<Buil
     }
     scenarios.sort_by(|a, b| a.name.cmp(&b.name));
     match scenarios.is_empty() {
-        true => Err("there is no test under `#[nigh_sim::test]` that simulates anything".into()),
+        true => Err(NONE.into()),
         false => Ok(Built { scenarios, libraries }),
     }
 }
