@@ -116,7 +116,7 @@ fn for_seeds(built: &Built, chosen: &[&Scenario], seeds: Option<u64>, first: u64
     let (sum, count) = (shares.iter().sum::<u64>(), chosen.len());
     println!("sim: {sum} seeds of {count} scenarios, {} each, from seed {first}", shares[count - 1]);
     let batches = (0..count).flat_map(|index| cut(first, shares[index]).map(move |range| (index, range)));
-    batch::all(batches.map(|(index, range)| (index, batch(chosen[index], range))), built, PATIENCE)
+    batch::all(batches.map(|(index, range)| (index, batch_of(chosen[index], range))), built, PATIENCE)
 }
 
 fn for_minutes(built: &Built, chosen: &[&Scenario], minutes: u64, first: Option<u64>) -> Vec<(usize, Ran)> {
@@ -128,7 +128,7 @@ fn for_minutes(built: &Built, chosen: &[&Scenario], minutes: u64, first: Option<
     let rounds = (0..).map_while(|round| first.checked_add(BATCH_SEEDS * round));
     let batches = rounds.flat_map(|first| (0..chosen.len()).map(move |index| (index, (first, BATCH_SEEDS))));
     let batches = batches.take_while(|_| begun.elapsed() < limit);
-    batch::all(batches.map(|(index, range)| (index, batch(chosen[index], range))), built, PATIENCE)
+    batch::all(batches.map(|(index, range)| (index, batch_of(chosen[index], range))), built, PATIENCE)
 }
 
 /// Ranges of at most [`BATCH_SEEDS`].
@@ -137,7 +137,7 @@ fn cut(first: u64, seeds: u64) -> impl Iterator<Item = (u64, u64)> {
     starts.map(move |start| (first.saturating_add(start), BATCH_SEEDS.min(seeds - start)))
 }
 
-fn batch(scenario: &Scenario, (first, seeds): (u64, u64)) -> Batch<'_> {
+fn batch_of(scenario: &Scenario, (first, seeds): (u64, u64)) -> Batch<'_> {
     Batch { scenario, first, seeds, mode: Mode::All, points: true, mutant: None }
 }
 
