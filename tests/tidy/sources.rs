@@ -104,6 +104,19 @@ fn every_mutant_still_applies() {
     );
 }
 
+/// The list is read by `cargo xtask mutants --sim`: a name that is gone would be missed by nobody.
+#[test]
+fn simulated_mutants_exist_in_order() {
+    let listed = mutants::simulate::listed(&files::root());
+    let found = mutants::found(&files::root()).unwrap_or_default();
+    let gone = listed.iter().filter(|name| found.iter().all(|marker| marker.name != **name));
+    let unsorted = listed.windows(2).filter(|pair| pair[0] >= pair[1]).map(|pair| &pair[1]);
+    let complaints = gone.map(|name| format!("no mutant is called `{name}`"));
+    let complaints =
+        complaints.chain(unsorted.map(|name| format!("`{name}` is not in order, or there twice")));
+    none(complaints.collect(), mutants::simulate::LIST);
+}
+
 /// A rule without code is a wish, one without a test a hope.
 #[test]
 fn every_rule_stands_in_spec_code_and_test() {

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use xtask::{Trouble, chores, files, mutants, torture};
+use xtask::{Trouble, chores, files, mutants, sim, torture};
 
 const USAGE: &str = "\
 usage: cargo xtask <chore>
   test                                   format, lints, all tests, docs: what CI runs
+  sim [NAME…] [--seeds N] [--minutes M]  runs many seeds of the simulated tests
   mutants [NAME…] [--list]               plants each known fault and shows which test finds it
+  mutants --sim [NAME…] [--seeds 10000]  the same, by seeds of the simulator
   bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers
   explore [--states 1000000]             tries all orders of events of small worlds of callers and owners
   torture [--rounds 200] [--seed N]      kills the shop at random moments and counts the money";
@@ -29,6 +31,7 @@ fn run(args: &[String]) -> Result<(), Trouble> {
     match chore.as_str() {
         "test" if rest.is_empty() => chores::test(&root),
         "mutants" => mutants::command(&root, rest),
+        "sim" => sim::command(&root, rest),
         "bench" => chores::bench(&root, rest),
         "explore" => chores::explore(&root, rest),
         "torture" => torture::command(&root, rest),

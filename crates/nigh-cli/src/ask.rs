@@ -22,10 +22,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// What an answer may take beyond the deadline that the application was given.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Does what was typed.
-pub(crate) fn run(flags: &Flags) -> Said {
+/// Asks what was typed.
+pub(crate) fn run(flags: &Flags, verb: &Verb) -> Said {
     let due = now() + flags.within;
-    match &flags.verb {
+    match verb {
         Verb::List { entity: None, .. } => {
             let asked = ask(flags, &get("/api".to_owned()), due);
             asked.map_or_else(|said| said, |answer| verdict::of_offer(&answer, flags.json))

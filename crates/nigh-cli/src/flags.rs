@@ -25,10 +25,36 @@ pub(crate) struct Flags {
     pub(crate) within: Duration,
     /// What to do.
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    pub(crate) task: Task,
 }
 
-/// What to do.
+/// What to do, and with whom.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Of a running application.
+    #[command(flatten)]
+    Ask(Verb),
+    /// Look at runs of simulated tests; asks no application.
+    #[command(subcommand)]
+    Sim(Sim),
+}
+
+/// What to do with simulated tests.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Sim {
+    /// Run one case of a test again, with its trace, as a failing test printed it; ends as `cargo test` does.
+    Replay {
+        /// What stands in quotes after NIGH_SIM=, `seed=2589 sim=1 …`; or the whole line after `replay:`.
+        case: String,
+        /// Name of the test.
+        test: Option<String>,
+        /// Package of the test; without it, all of the workspace.
+        #[arg(short, long, value_name = "PACKAGE", requires = "test")]
+        package: Option<String>,
+    },
+}
+
+/// What to ask.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// List what the application offers, or the keys of an entity.

@@ -1,9 +1,9 @@
-//! `nigh`: lists, calls and settles, over the HTTP door of a running application.
+//! `nigh`: lists, calls and settles, over the HTTP door of a running application; and replays simulated tests.
 //!
 //! Reading order: [`flags`] is what may be typed; [`offer`] makes a request of it, by what the application says it
 //! offers; [`ask`] sends it, again if need be, and always under one id; [`verdict`] says what came of it, to people
 //! and as an exit code. [`http`] is the client, [`id`] names calls. Knows no more than HTTP and ids: the
-//! application reads arguments and says what is wrong with them.
+//! application reads arguments and says what is wrong with them. [`replay`] stands apart: it runs cargo.
 
 mod ask;
 mod clock;
@@ -11,15 +11,26 @@ mod flags;
 mod http;
 mod id;
 mod offer;
+mod replay;
 mod verdict;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use flags::{Sim, Task};
+
 fn main() -> ExitCode {
     let flags = flags::Flags::parse();
-    let said = ask::run(&flags);
+    let said = match &flags.task {
+        Task::Ask(verb) => ask::run(&flags, verb),
+        Task::Sim(Sim::Replay { case, test, package }) => {
+            match replay::run(case, test.as_deref(), package.as_deref()) {
+                Ok(exit) => return exit,
+                Err(said) => said,
+            }
+        }
+    };
     // Nobody reads any more: there is nothing left to say it to.
     let _ = said.print();
     said.exit.into()

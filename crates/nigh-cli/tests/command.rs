@@ -201,3 +201,26 @@ fn help_and_mistakes() {
     check("list --jsno", (2, "'--json'"));
     check("settle nighT1.x", (2, "unchanged"));
 }
+
+/// Cargo gets the case as it is, and its end is ours.
+#[test]
+fn replays_as_cargo_does() {
+    // `cargo` is a shell here, and `test` what it reads: a program just written might be busy.
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("replay");
+    std::fs::create_dir_all(&folder).expect("a folder for tests");
+    std::fs::write(folder.join("test"), "echo \"$NIGH_SIM: test $*\"; exit 7\n").expect("it is ours");
+    // It may be there from the last time.
+    let _ = std::os::unix::fs::symlink("/bin/sh", folder.join("cargo"));
+    let replay = |typed: &[&str], path: &std::path::Path, (code, says): (i32, &str)| {
+        let mut nigh = Command::new(env!("CARGO_BIN_EXE_nigh"));
+        nigh.args(["sim", "replay"]).args(typed).env("PATH", path).current_dir(&folder);
+        let ran = nigh.output().expect("it runs");
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+        assert_eq!((ran.status.code(), said.contains(says)), (Some(code), true), "{typed:?}: {said}");
+    };
+    replay(&["seed=9 sim=1", "a::b", "-p", "shop"], &folder, (7, "seed=9 sim=1: test -p shop a::b\n"));
+    replay(&["NIGH_SIM='seed=9' cargo test -p shop a"], &folder, (7, "seed=9: test -p shop a\n"));
+    replay(&["seed=9"], &folder, (2, "of which test?"));
+    replay(&["seed=9", "a"], &folder.join("none"), (2, "`cargo` does not start"));
+}

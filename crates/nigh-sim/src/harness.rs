@@ -2,7 +2,7 @@
 //!
 //! - [`Harness::seeds`] runs seed after seed. Start here.
 //! - [`Harness::replay`] runs the one case of `NIGH_SIM`, or of a row, and prints its trace.
-//! - [`report`] words what a person reads.
+//! - [`report`] words what a person reads, and with `NIGH_SIM_SUMMARY` what a program reads.
 //!
 //! This module alone reads settings and a real clock: how many seeds, which one, and how long minimising may take.
 //! No run sees either.
@@ -27,6 +27,8 @@ const TWICE_EVERY: u64 = 20;
 /// What a person waits for a smaller case.
 const MINIMISE_FOR: Duration = Duration::from_secs(1);
 const MINIMISE_RUNS_MAX: u32 = 2_000;
+/// Failures that a summary tells in full: one bug fails many seeds, and each takes [`MINIMISE_FOR`] to tell.
+const FAILURES_TOLD_MAX: usize = 3;
 /// Longest trace that is printed; the end matters most.
 const TRACE_LINES_MAX: usize = 2_000;
 
@@ -78,6 +80,19 @@ pub(crate) struct Settings {
     pub(crate) seeds: Option<u64>,
     /// `NIGH_SIM_FIRST`.
     pub(crate) first: Option<u64>,
+    /// `NIGH_SIM_BUGGIFY=no`: no point of `buggify!` fires.
+    pub(crate) no_points: bool,
+    /// `NIGH_SIM_SUMMARY`: a line for programs.
+    pub(crate) summary: Option<Summary>,
+}
+
+/// Which seeds a summary for programs is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Summary {
+    /// `all`: every one, whichever fail.
+    All,
+    /// `first`: those up to the first that fails, which is not made smaller.
+    First,
 }
 
 impl Settings {
@@ -93,7 +108,26 @@ impl Settings {
             replay: std::env::var("NIGH_SIM").ok(),
             seeds: number("NIGH_SIM_SEEDS")?,
             first: number("NIGH_SIM_FIRST")?,
+            no_points: !Self::points_fire(std::env::var("NIGH_SIM_BUGGIFY").ok().as_deref())?,
+            summary: Self::summary_of(std::env::var("NIGH_SIM_SUMMARY").ok().as_deref())?,
         })
+    }
+
+    fn points_fire(text: Option<&str>) -> Result<bool, String> {
+        match text {
+            None | Some("yes") => Ok(true),
+            Some("no") => Ok(false),
+            Some(text) => Err(format!("NIGH_SIM_BUGGIFY={text}: write `yes` or `no`")),
+        }
+    }
+
+    fn summary_of(text: Option<&str>) -> Result<Option<Summary>, String> {
+        match text {
+            None => Ok(None),
+            Some("all") => Ok(Some(Summary::All)),
+            Some("first") => Ok(Some(Summary::First)),
+            Some(text) => Err(format!("NIGH_SIM_SUMMARY={text}: write `all` or `first`")),
+        }
     }
 }
 
@@ -141,8 +175,23 @@ struct Sum {
     seeds: u64,
     events: u64,
     simulated: Duration,
+    /// In runs, on a real clock; making a case smaller is none of it.
+    spent: Duration,
     faults: Counts,
     points: BTreeMap<&'static str, bool>,
+    failed: u64,
+    /// The first [`FAILURES_TOLD_MAX`].
+    failures: Vec<Failure>,
+}
+
+/// A seed that failed.
+#[derive(Debug)]
+struct Failure {
+    seed: u64,
+    /// What was violated, in that seed.
+    why: String,
+    /// What a person reads.
+    report: String,
 }
 
 impl Sum {
@@ -168,25 +217,52 @@ pub(crate) struct Harness<'a, F> {
 }
 
 impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
-    /// All seeds; the error is the report of the first that fails.
+    /// All seeds, up to the first that fails unless a summary of all is wanted; the error is what to tell of those
+    /// that failed.
     pub(crate) fn seeds(&self, settings: &Settings) -> Result<String, String> {
         let first = settings.first.unwrap_or(0);
         let count = settings.seeds.or(self.options.seeds).unwrap_or(SEEDS_DEFAULT);
         let mut sum = Sum::default();
         for seed in (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)) {
-            let case = Case::of_seed(seed);
-            let began = Instant::now();
-            let outcome = (self.run)(&case, Look::default());
-            if let Some(why) = &outcome.failure {
-                return Err(self.failed(&case, why, &outcome, began.elapsed()));
-            }
+            let case = Case { buggify: !settings.no_points, ..Case::of_seed(seed) };
             let twice = (seed - first).is_multiple_of(TWICE_EVERY); // mutant harness-never-twice: let twice = false;
-            if twice {
-                self.twice(&case, outcome.hash)?;
+            self.seed(&case, twice, settings.summary, &mut sum);
+            if sum.failed > 0 && settings.summary != Some(Summary::All) {
+                break;
             }
-            sum.add(&outcome);
         }
-        Ok(report::summary(self.name, &sum))
+        if settings.summary.is_some() {
+            println!("{}", report::for_programs(self.name, self.options.package, first, &sum));
+        }
+        match sum.failures.is_empty() {
+            true => Ok(report::summary(self.name, &sum)),
+            false => Err(report::failures(&sum)),
+        }
+    }
+
+    /// One seed of many.
+    fn seed(&self, case: &Case, twice: bool, summary: Option<Summary>, sum: &mut Sum) {
+        let began = Instant::now();
+        let outcome = (self.run)(case, Look::default());
+        let took = began.elapsed();
+        sum.add(&outcome);
+        let again = (twice && outcome.failure.is_none()).then(|| self.twice(case, outcome.hash));
+        sum.spent += began.elapsed();
+        let report = match (&outcome.failure, again) {
+            (None, None | Some(Ok(()))) => return,
+            (None, Some(Err(report))) => Some(report),
+            (Some(_), _) => None,
+        };
+        sum.failed += 1;
+        if sum.failures.len() == FAILURES_TOLD_MAX {
+            return;
+        }
+        let why = outcome.failure.clone().or(report.clone()).unwrap_or_default();
+        let report = match summary {
+            Some(Summary::First) => why.clone(),
+            _ => report.unwrap_or_else(|| self.failed(case, &why, &outcome, took)),
+        };
+        sum.failures.push(Failure { seed: case.seed, why, report });
     }
 
     /// One case, to be looked at.

@@ -176,11 +176,10 @@ impl Wheel<'_> {
     /// Lets tokio work until `millisecond`, or until something is ready or due earlier: then true.
     async fn turn(&mut self, millisecond: u64, mut bare_first: bool) -> bool {
         self.sleep.as_mut().reset(self.began + Duration::from_millis(millisecond));
-        let until = millisecond.saturating_mul(NANOS_PER_MILLI);
+        let until = millisecond.saturating_mul(NANOS_PER_MILLI); // mutant sim-tokio-sleeps-through: let until = 0;
         let woken = poll_fn(|context| {
             tasks::fetch_landed();
-            let is_earlier = |due: Due| due.at < until; // mutant sim-tokio-sleeps-through: let is_earlier = |_: Due| false;
-            if tasks::is_any_ready() || timers::due().is_some_and(is_earlier) {
+            if tasks::is_any_ready() || timers::due().is_some_and(|due| due.at < until) {
                 return Poll::Ready(true);
             }
             tasks::set_host(context.waker());

@@ -339,6 +339,11 @@ pub(crate) fn draw(space: &Space, seed: u64) -> Vec<Planned> {
     if kinds.is_empty() {
         kinds.push(*rng.pick(&possible));
     }
+    // What two owners are there for.
+    if possible.contains(&Kind::Move) && !kinds.contains(&Kind::Move) && rng.chance(1, 2) {
+        kinds.push(Kind::Move);
+    }
+    let most = usize::try_from(FAULTS_MAX).expect("a dozen");
     let count = rng.between(1..=FAULTS_MAX);
     let bursts = rng.between(1..=count);
     let span = millis(space.span);
@@ -347,13 +352,23 @@ pub(crate) fn draw(space: &Space, seed: u64) -> Vec<Planned> {
     let spread = *rng.pick(&[10, 100, 1_000]);
     let mut plan: Vec<Planned> = Vec::new();
     for _ in 0..count {
+        if plan.len() >= most {
+            break;
+        }
         let fault = fault(*rng.pick(&kinds), space, &mut rng);
         let spread_at = *rng.pick(&starts) + rng.below(spread);
         let at = match aim(&plan, &mut rng) {
             Some(at) => at,
             None => Duration::from_millis(spread_at.min(span)),
         };
+        let moved = matches!(fault, Fault::Move { .. });
         plan.push(Planned { at, fault });
+        // Some then ask the new owner while others still ask the old one, which does not know.
+        if moved && !space.links.is_empty() && rng.chance(1, 2) && plan.len() < most {
+            let &(a, b) = rng.pick(&space.links);
+            let at = at + Duration::from_millis(rng.below(3));
+            plan.push(Planned { at, fault: Fault::Lose { a, b, left: Left::Never } });
+        }
     }
     plan.sort_by_key(|planned| planned.at);
     plan

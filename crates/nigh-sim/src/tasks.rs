@@ -253,7 +253,8 @@ pub(crate) fn take_foreign() -> Vec<Owner> {
 /// Drops every task of the node up to and with this incarnation, their destructors running as that node. Tasks
 /// that they start meanwhile are dropped too. What destructors said when they panicked is returned.
 pub(crate) fn kill(node: u16, incarnation: u32) -> Vec<String> {
-    let dies = |owner: Owner| owner.node == node && owner.incarnation <= incarnation; // mutant sim-crash-of-all-lives: let dies = |owner: Owner| owner.node == node;
+    let last = incarnation; // mutant sim-crash-of-all-lives: let last = u32::MAX;
+    let dies = |owner: Owner| owner.node == node && owner.incarnation <= last;
     fetch_landed();
     let dying = TASKS.with_borrow_mut(|tasks| {
         let index = usize::from(node);

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nigh::engine::{Blueprint, Engine, Group};
 use nigh::store::{Log, MemoryStore};
 use nigh_proto::placement::Role;
+use nigh_proto::shards::ShardId;
 use nigh_wire::Bytes;
 
 use crate::board::Board;
@@ -51,6 +52,8 @@ pub(crate) enum Event {
     Timer(Owner, u64),
     /// The log of a process has said what became of its group.
     Synced(Owner),
+    /// A process hears whether a shard is still its own.
+    Confirmed(Owner, ShardId, bool),
     /// A process writes back.
     Sweep(Owner),
     /// The fault of this number.
@@ -188,9 +191,11 @@ impl World {
     /// Which process an event happens in.
     fn place(&mut self, event: &Event) -> Option<u16> {
         match event {
-            Event::Dial(owner) | Event::Timer(owner, _) | Event::Synced(owner) | Event::Sweep(owner) => {
-                Some(owner.node)
-            }
+            Event::Dial(owner)
+            | Event::Timer(owner, _)
+            | Event::Synced(owner)
+            | Event::Confirmed(owner, ..)
+            | Event::Sweep(owner) => Some(owner.node),
             Event::Accept(wire) => Some(self.network.get(*wire).owner(Side::Listener).node),
             Event::Arrive(wire, side, _) | Event::Gone(wire, side) | Event::LinkTimer(wire, side) => {
                 Some(self.network.get(*wire).owner(*side).node)
@@ -264,6 +269,7 @@ impl host::World for World {
             Event::LinkTimer(wire, side) => self.link_timer(stage, wire, side),
             Event::Timer(owner, at) => self.timer(stage, owner, at),
             Event::Synced(owner) => self.synced(stage, owner),
+            Event::Confirmed(owner, shard, ours) => self.confirmed(owner, shard, ours),
             Event::Sweep(owner) => self.sweep(stage, owner),
             Event::Fault(at) if !self.calm => self.strike(stage, at),
             Event::Again(process, down) if !self.calm => self.crash(stage, process, Some(down)),

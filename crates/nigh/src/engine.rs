@@ -32,7 +32,7 @@ pub use crate::services::{Answered, Gate};
 pub use crate::shards::commit::Group;
 use crate::shards::commit::{self, Progress};
 use crate::shards::host::{Cell, Host, Wrote};
-use crate::shards::owner::{Confirm, Owner};
+use crate::shards::owner::Owner;
 use crate::shards::sweep::{Stepped, Sweep};
 use crate::store::{AppendError, Appended, Log, Open, Opened, Rows, Shape, StoreError};
 use crate::tx::TxCore;
@@ -231,8 +231,8 @@ pub struct Options {
     pub shards: u32,
     /// It asks another process for what it has not.
     pub has_peer: bool,
-    /// Whether a shard is still its own, if another process could have taken it up (R7).
-    pub confirm: Option<Box<dyn Fn(ShardId, Epoch) -> bool + Send + Sync>>,
+    /// Other processes may take its shards up: whether one is still its own is to be asked (R7).
+    pub shared: bool,
 }
 
 impl std::fmt::Debug for Options {
@@ -286,7 +286,7 @@ impl Engine {
         clock: Clock,
         opened: impl FnOnce(Open<'_>) -> Result<Opened>,
     ) -> Result<(Engine, Option<Box<dyn Log>>)> {
-        let Options { role: role_name, shards, has_peer, confirm } = options;
+        let Options { role: role_name, shards, has_peer, shared } = options;
         let Blueprint { name, catalogue, hosts, services, .. } = blueprint;
         let routes = Arc::new(Routes::new(catalogue, hosts.clone(), services, role));
         let calls = Calls::new(clock.clone());
@@ -295,7 +295,7 @@ impl Engine {
         } else {
             let shapes = blueprint.shapes();
             let opened = opened(Open { shards, shapes: &shapes, incarnation: clock.entropy() })?;
-            let owner = own(&clock, &routes, &calls, hosts, shards, confirm, opened)?;
+            let owner = own(&clock, &routes, &calls, hosts, shards, shared, opened)?;
             (Some(owner.0), Some(owner.1))
         };
         let owner = store.as_ref().map(|store| store.owner.clone());
@@ -361,6 +361,18 @@ impl Engine {
         }
     }
 
+    /// Shards of which is to be asked whether they are still this process's, and under which epoch (R7).
+    pub fn poll_confirm(&self) -> Vec<(ShardId, Epoch)> {
+        self.store.as_ref().map_or(vec![], |store| store.owner.take_asking())
+    }
+
+    /// The answer.
+    pub fn handle_confirmed(&self, shard: ShardId, ours: bool) {
+        if let Some(store) = &self.store {
+            store.owner.handle_confirmed(shard, ours);
+        }
+    }
+
     /// One step of writing back what changed; true once a whole sweep has ended. False: call again, after a while.
     ///
     /// # Errors
@@ -406,13 +418,13 @@ fn own(
     calls: &Arc<Calls>,
     hosts: &Arc<[Box<dyn Host>]>,
     shards: u32,
-    confirm: Option<Confirm>,
+    shared: bool,
     opened: Opened,
 ) -> Result<(Stored, Box<dyn Log>)> {
     let Opened { mut log, rows, .. } = opened;
     let recovered = recover(log.as_mut(), rows.clone(), hosts, shards)?;
     let owner =
-        Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered.shards, recovered.memory, confirm);
+        Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered.shards, recovered.memory, shared);
     calls.set_owner(&owner);
     // R17: births of this process are corrected by the log time of its own shards.
     let log_time = owner.log_time_max();

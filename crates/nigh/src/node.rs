@@ -90,7 +90,7 @@ impl Node {
             role: config.role.clone().unwrap_or_else(|| "all".into()),
             shards: SHARDS_DEFAULT,
             has_peer: config.peer.is_some(),
-            confirm: None,
+            shared: false,
         };
         let (engine, log) = Engine::start(&blueprint, &role, options, clock, |o| open_store(&config, o))?;
         let Engine { nigh, calls, local, store, .. } = engine;

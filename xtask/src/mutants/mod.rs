@@ -8,6 +8,7 @@
 //! - [`rewrite`] turns one line and its replacement into a choice.
 //! - [`plant`] copies the repository and rewrites the copy.
 //! - [`hunt`] builds the copy, runs its tests without a mutant, then with each.
+//! - [`simulate`] does so with seeds of the simulator instead of tests.
 //!
 //! Never touches the repository itself: the copy is `target/mutants`.
 
@@ -15,6 +16,7 @@ pub mod comment;
 pub mod hunt;
 pub mod plant;
 pub mod rewrite;
+pub mod simulate;
 
 use std::path::Path;
 
@@ -24,11 +26,14 @@ use comment::Marker;
 /// The variable that chooses a mutant in the copy.
 pub const CHOICE: &str = "NIGH_MUTANT";
 
-/// `cargo xtask mutants [NAME…] [--list]`.
+/// `cargo xtask mutants [NAME…] [--list]`, or with `--sim` what [`simulate`] does.
 pub fn command(root: &Path, args: &[String]) -> Result<(), Trouble> {
+    if args.iter().any(|arg| arg == "--sim") {
+        return simulate::command(root, args);
+    }
     let (flags, names): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| arg.starts_with('-'));
     if let Some(unknown) = flags.iter().find(|flag| *flag != &"--list") {
-        return Err(format!("`{unknown}` is no flag of mutants: NAME… or --list"));
+        return Err(format!("`{unknown}` is no flag of mutants: NAME…, --list or --sim"));
     }
     let all = found(root)?;
     if let Some(unknown) = names.iter().find(|name| all.iter().all(|marker| marker.name != ***name)) {

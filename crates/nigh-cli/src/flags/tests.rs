@@ -25,6 +25,8 @@ fn understands_what_is_typed() {
     check("call Wallet/ada deposit cents=-5",          r#"[("cents", "-5")]"#);
     check("list --within 250ms",                       "within: 250ms");
     check("--json list",                               "json: true");
+    check("sim replay seed=9 a::b -p shop",            r#"case: "seed=9", test: Some("a::b"), package: Some("shop")"#);
+    check("sim replay seed=9",                         r#"test: None, package: None"#);
     check("list --url http://[::1]:80/x/",             r#"host: "::1", port: 80, prefix: "/x""#);
 }
 
@@ -41,6 +43,8 @@ fn complaints_say_what_to_write() {
     check("list --within 601s",               "600s");
     check("list --url https://127.0.0.1",     "http://127.0.0.1:7070");
     check("list --after a",                   "ENTITY");
+    check("sim replay",                       "CASE");
+    check("sim replay seed=9 -p shop",        "<TEST>");
     check("settle nothing",                   "nighT1.");
     check("call A/b c --id 5",                "nigh1.");
 }

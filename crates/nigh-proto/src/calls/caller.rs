@@ -29,15 +29,15 @@ use std::time::Duration;
 use nigh_wire::{CallId, CallerId, Cause, Fingerprint, NotSettledCause, Ticket, Time};
 
 use self::ledger::Ledger;
+use self::limits::{AHEAD_MAX, CHECKED_MAX, RETRY_AFTER};
 pub use self::limits::{CALL_SIZE_MAX, CALLS_OPEN_MAX, CallerConfig, Overloaded};
-use self::limits::{CHECKED_MAX, RETRY_AFTER};
 use self::open::{Jitter, Open, Seat, Stage};
 pub use self::peer::{PeerFacts, PeerId, Slot};
 use self::schedule::Schedule;
 use self::what::Place;
 pub use self::what::{Identity, Outcome, Serves, What, Writes};
+use super::DEADLINE_MAX;
 use super::request::{Answer, Known, Order, Refusal, Request};
-use super::{DEADLINE_MAX, FUTURE_MAX};
 use crate::Instant;
 use crate::shards::ShardId;
 
@@ -107,11 +107,17 @@ impl<W> Caller<W> {
     /// # Errors
     ///
     /// Too many calls are open towards that peer.
-    pub fn reserve(&mut self, clock: Time, to: PeerId, what: &What) -> Result<CallId, Overloaded> {
+    pub fn reserve(
+        &mut self,
+        now: Instant,
+        clock: Time,
+        to: PeerId,
+        what: &What,
+    ) -> Result<CallId, Overloaded> {
         if self.schedule.peer(to).open >= self.config.calls_open_max {
             return Err(Overloaded { retry_after: RETRY_AFTER });
         }
-        let (id, seat) = self.number(clock, to, what);
+        let (id, seat) = self.number(now, clock, to, what);
         self.schedule.peer(to).open += 1;
         self.reserved.insert(id.number, Reserved { to, id, place: what.place(), seat });
         self.assert_invariants();
@@ -166,7 +172,7 @@ impl<W> Caller<W> {
             (Some(reserved), _) => (reserved.id.number, reserved.id, reserved.seat),
             (None, Identity::Foreign(id)) => (self.take_number(), id, None),
             (None, _) => {
-                let (id, seat) = self.number(clock, to, &what);
+                let (id, seat) = self.number(now, clock, to, &what);
                 (id.number, id, seat)
             }
         };
@@ -238,13 +244,13 @@ impl<W> Caller<W> {
 
     /// A link to that peer is up: open calls are written again, in number order, under the same ids (R2).
     /// For [`PeerId::LOCAL`] this only says what its shards' log time is.
-    pub fn handle_link_up(&mut self, _now: Instant, to: PeerId, hello: PeerFacts, clock: Time) {
+    pub fn handle_link_up(&mut self, now: Instant, to: PeerId, hello: PeerFacts, clock: Time) {
         if to != PeerId::LOCAL && self.schedule.peer(to).up {
             self.handle_link_lost(to);
         }
         let peer = self.schedule.peer(to);
         peer.up = true;
-        peer.correct(hello, clock);
+        peer.correct(now, hello, clock);
         self.assert_invariants();
     }
 
@@ -378,11 +384,11 @@ impl<W> Caller<W> {
     }
 
     /// True if this id is of no more use towards that peer, until [`Caller::renew`]: some floor has stopped at a
-    /// 65th doubt, so that records pile up there; or our clock was far ahead once and was set right, and since
-    /// births never fall (R16), each further call would be born too far in the future (R17).
-    pub fn is_stalled(&self, clock: Time, to: PeerId) -> bool {
-        let log_time = self.schedule.peers.get(&to).map_or(clock, |peer| peer.log_time(clock));
-        let too_far = self.last_birth > log_time.saturating_add(FUTURE_MAX); // mutant births-stay-ahead: let too_far = false;
+    /// 65th doubt, so that records pile up there; or its owner was ahead once and is not any more, and since births
+    /// never fall (R16), each further call could be born too far in the future (R17).
+    pub fn is_stalled(&self, now: Instant, clock: Time, to: PeerId) -> bool {
+        let log_time = self.schedule.peers.get(&to).map_or(clock, |peer| peer.log_time(now, clock));
+        let too_far = self.last_birth > log_time.saturating_add(AHEAD_MAX); // mutant births-stay-ahead: let too_far = false;
         too_far || self.ledger.is_stalled()
     }
 
@@ -426,10 +432,10 @@ impl<W> Caller<W> {
         number
     }
 
-    fn number(&mut self, clock: Time, to: PeerId, what: &What) -> (CallId, Option<Seat>) {
+    fn number(&mut self, now: Instant, clock: Time, to: PeerId, what: &What) -> (CallId, Option<Seat>) {
         let number = self.take_number();
         // R17: born in the owner's log time. R16: births never fall, whatever clocks and owners do.
-        let corrected = self.schedule.peer(to).log_time(clock);
+        let corrected = self.schedule.peer(to).log_time(now, clock);
         let birth = corrected.max(self.last_birth); // mutant births-fall: let birth = corrected;
         self.last_birth = birth;
         let seat = what.place().map(|Place { shard, chain }| {

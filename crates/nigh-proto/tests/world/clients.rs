@@ -163,7 +163,7 @@ impl Clients {
         let what = writes(0, key, (1 << 31) + self.asked.len() as u32 + 1_000 * self.reserved.len() as u32);
         let clock = net.client_clock(client);
         let caller = &mut net.clients[client].caller;
-        let id = caller.reserve(clock, OWNER, &What::Call(what.clone())).expect("there is room");
+        let id = caller.reserve(net.now, clock, OWNER, &What::Call(what.clone())).expect("there is room");
         judge.started(id, what.fingerprint, true);
         self.reserved.push(Reserved { client, id, what });
     }

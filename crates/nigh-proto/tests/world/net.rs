@@ -43,7 +43,7 @@ struct Conn {
 }
 
 pub(crate) struct Net {
-    now: Instant,
+    pub(crate) now: Instant,
     /// How far clocks were set ahead, beyond what has passed.
     leapt: Duration,
     pub(crate) clients: Vec<Client>,

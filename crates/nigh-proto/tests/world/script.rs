@@ -185,8 +185,8 @@ fn mishaps(skew: i16) -> impl Strategy<Value = Step> {
         4 => (0..2u8).prop_map(Step::Land),
         2 => (0..NODES).prop_map(Step::TakeUp),
         1 => (0..NODES).prop_map(Step::Crash),
-        2 => (0..CLIENTS, -skew..=skew).prop_map(|(of, secs)| Step::ClientSkew(of, secs)),
-        1 => (0..NODES, -skew / 6..=skew / 6).prop_map(|(node, secs)| Step::NodeSkew(node, secs)),
+        2 => (0..CLIENTS, -skew / 6..=skew / 6).prop_map(|(of, secs)| Step::ClientSkew(of, secs)),
+        6 => (0..NODES, -skew..=skew).prop_map(|(node, secs)| Step::NodeSkew(node, secs)),
     ]
 }
 

@@ -3,6 +3,7 @@
 use super::{MINIMISE_FOR, Sum};
 use crate::case::Case;
 use crate::minimise::Minimised;
+use crate::plan::Kind;
 
 /// A test without its crate, as cargo filters it.
 pub(super) fn test_name(name: &str) -> &str {
@@ -38,6 +39,58 @@ pub(super) fn summary(name: &str, sum: &Sum) -> String {
         text += &format!("\n  points that never fired: {never}");
     }
     text
+}
+
+/// What all seeds came to, in one line that `cargo xtask sim` reads: a word that starts nothing else, and JSON.
+///
+/// Times are of all runs: `simulated_ms`, and `spent_us` on a real clock.
+pub(super) fn for_programs(name: &str, package: &str, first: u64, sum: &Sum) -> String {
+    let faults = Kind::ALL.into_iter().filter(|kind| sum.faults.of(*kind) > 0);
+    let faults: Vec<String> =
+        faults.map(|kind| format!("{}:{}", json(kind.name()), sum.faults.of(kind))).collect();
+    let points: Vec<String> =
+        sum.points.iter().map(|(name, fired)| format!("{}:{fired}", json(name))).collect();
+    let failures = sum.failures.iter().map(|failure| {
+        let [why, report] = [&failure.why, &failure.report].map(|text| json(text));
+        format!("{{\"seed\":{},\"why\":{why},\"report\":{report}}}", failure.seed)
+    });
+    format!(
+        "nigh-sim-summary {{\"name\":{},\"package\":{},\"first\":{first},\"seeds\":{},\"failed\":{},\"events\":{},\
+         \"simulated_ms\":{},\"spent_us\":{},\"faults\":{{{}}},\"points\":{{{}}},\"failures\":[{}]}}",
+        json(name),
+        json(package),
+        sum.seeds,
+        sum.failed,
+        sum.events,
+        sum.simulated.as_millis(),
+        sum.spent.as_micros(),
+        faults.join(","),
+        points.join(","),
+        failures.collect::<Vec<_>>().join(",")
+    )
+}
+
+/// A string as JSON writes it.
+fn json(text: &str) -> String {
+    let mut written = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => written.extend(['\\', c]),
+            '\n' => written.push_str("\\n"),
+            c if c < ' ' => written.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => written.push(c),
+        }
+    }
+    written.push('"');
+    written
+}
+
+/// The seeds that failed, one after the other.
+pub(super) fn failures(sum: &Sum) -> String {
+    let reports: Vec<&str> = sum.failures.iter().map(|failure| failure.report.as_str()).collect();
+    let untold = usize::try_from(sum.failed).unwrap_or(usize::MAX).saturating_sub(reports.len());
+    let more = if untold == 0 { String::new() } else { format!("\n{untold} more seeds failed") };
+    reports.join("\n") + &more
 }
 
 /// What [`failure`] tells.

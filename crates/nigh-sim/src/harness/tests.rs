@@ -104,12 +104,67 @@ fn settings_choose_the_seeds() {
         harness.seeds(&settings).expect("none fails");
         assert_eq!((low.get(), high.get()), expected);
     };
-    let set = |seeds, first| Settings { seeds, first, replay: None };
+    let set = |seeds, first| Settings { seeds, first, ..Settings::default() };
     check(set(None, None), None, (0, SEEDS_DEFAULT - 1));
     check(set(None, None), Some(500), (0, 499));
     check(set(Some(7), None), Some(500), (0, 6));
     check(set(Some(7), Some(100)), None, (100, 106));
     check(set(Some(7), Some(u64::MAX)), None, (u64::MAX, u64::MAX));
+}
+
+/// What a program reads; nothing but the time on the real clock is left out.
+fn for_programs(run: impl Fn(&Case, Look) -> Outcome, summary: Summary) -> (String, String) {
+    let harness = harness(run);
+    let mut sum = Sum::default();
+    for seed in 28..40 {
+        harness.seed(&Case::of_seed(seed), seed == 28, Some(summary), &mut sum);
+    }
+    sum.spent = Duration::from_micros(1_234);
+    (report::for_programs(NAME, "shop", 28, &sum), report::failures(&sum))
+}
+
+#[test]
+fn a_summary_goes_on_and_is_one_line() {
+    let (line, told) = for_programs(culprit, Summary::First);
+    let failure =
+        |seed| format!(r#"{{"seed":{seed},"why":"balance: 5 is missing","report":"balance: 5 is missing"}}"#);
+    let expected = format!(
+        r#"nigh-sim-summary {{"name":"shop::money::is_conserved","package":"shop","first":28,"seeds":12,"failed":10,"events":120,"simulated_ms":24000,"spent_us":1234,"faults":{{"crash":12,"lose":12,"sync-fails":12,"skew":12,"move":12}},"points":{{"a.never":false,"b.once":false}},"failures":[{},{},{}]}}"#,
+        failure(30),
+        failure(31),
+        failure(32)
+    );
+    assert_eq!(line, expected);
+    assert_eq!(told, ["balance: 5 is missing"; 3].join("\n") + "\n7 more seeds failed");
+    let (line, told) = for_programs(culprit, Summary::All);
+    assert!(line.contains(r#""report":"balance: 1 is missing\n  found:  seed=30 "#), "{line}");
+    assert!(told.contains("  found:  seed=32 sim=1 lock=3fa2\n"), "{told}");
+    let quoted = |_: &Case, _: Look| Outcome { failure: Some("a \"b\\c\"\t".into()), ..Outcome::default() };
+    let (line, _) = for_programs(quoted, Summary::First);
+    assert!(line.contains(r#""why":"a \"b\\c\"\u0009","#), "{line}");
+}
+
+#[test]
+fn a_summary_says_how_far_it_goes() {
+    let runs = |summary, expected: u64| {
+        let runs = Cell::new(0);
+        let harness = harness(|case: &Case, _: Look| {
+            runs.set(runs.get().max(case.seed + 1));
+            assert!(!case.buggify, "points are off");
+            Outcome { failure: (case.seed >= 5).then(|| "bad: luck".into()), ..Outcome::default() }
+        });
+        let settings = Settings { seeds: Some(9), no_points: true, summary, ..Settings::default() };
+        harness.seeds(&settings).expect_err("seed 5 fails");
+        assert_eq!(runs.get(), expected);
+    };
+    runs(None, 6);
+    runs(Some(Summary::First), 6);
+    runs(Some(Summary::All), 9);
+    assert_eq!(Settings::summary_of(Some("first")), Ok(Some(Summary::First)));
+    assert_eq!(Settings::summary_of(Some("all")), Ok(Some(Summary::All)));
+    assert!(Settings::summary_of(Some("1")).is_err_and(|why| why.starts_with("NIGH_SIM_SUMMARY=1: ")));
+    assert_eq!([None, Some("yes"), Some("no")].map(Settings::points_fire), [Ok(true), Ok(true), Ok(false)]);
+    assert!(Settings::points_fire(Some("")).is_err_and(|why| why.starts_with("NIGH_SIM_BUGGIFY=: ")));
 }
 
 #[test]

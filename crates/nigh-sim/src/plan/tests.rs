@@ -101,16 +101,17 @@ fn draws_are_varied_and_fit_the_space() {
 fn the_plan_of_a_seed_is_known() {
     let plan: Vec<String> = draw(&space(), 7).iter().map(Planned::to_string).collect();
     let expected = [
-        "633ms sync-fails 0",
-        "653ms cut-both 2 1 for 10ms",
-        "797ms cut-both 2 0 for 1870ms",
-        "1028ms service-down 1 for 3978ms",
-        "1289ms slow-link 2 1 by 447ms for 1801ms",
-        "1457ms sync-slow 1 by 83ms for 159ms",
-        "1632ms sync-slow 0 by 5941ms for 20ms",
-        "2390ms service-down 0 for 19ms",
-        "2561ms service-down 0 for 5ms",
-        "2659ms slow-link 3 0 by 1213ms for 7280ms",
+        "273ms sync-never 0",
+        "275ms slow-link 2 1 by 8ms for 19ms",
+        "277ms sync-fails 1",
+        "282ms sync-slow 0 by 3185ms for 1ms",
+        "727ms sync-never 0",
+        "727ms cut-both 2 1 for 4140ms",
+        "728ms sync-fails 1",
+        "728ms sync-fails 0",
+        "732ms sync-fails 1",
+        "733ms sync-fails 1",
+        "734ms sync-slow 1 by 140ms for 5941ms",
     ];
     assert_eq!(plan, expected);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nigh::buggify;
 use nigh::engine::{Engine, Options};
 use nigh::store::{AppendError, StoreError};
+use nigh_proto::shards::ShardId;
 use nigh_wire::Bytes;
 
 use super::{DIAL_AGAIN, Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
@@ -14,6 +15,8 @@ use crate::network::Side;
 use crate::surroundings::{Surroundings, is_own_end, nanos, touch};
 use crate::tasks::{self, Owner};
 
+/// How long it takes to ask whether a shard is still one's own.
+const CONFIRM: std::ops::RangeInclusive<u64> = 50_000..=20_000_000;
 /// How much longer now and then.
 const SLOW: u64 = 200_000_000;
 /// A process that dies because a point says so is back after this.
@@ -35,12 +38,13 @@ impl World {
         self.processes[at].incarnation += 1;
         let owner = self.life(process);
         let ambient = Surroundings::new(owner, self.seed, self.processes[at].skew.clone());
-        let (store, confirming) = (self.store.clone(), self.store.clone());
+        let store = self.store.clone();
+        let owners = self.processes.iter().filter(|process| !process.dials).count();
         let options = Options {
             role: format!("process-{process}"),
             shards: SHARDS,
             has_peer: self.processes[at].dials,
-            confirm: Some(Box::new(move |shard, epoch| confirming.still_mine(shard, epoch))),
+            shared: owners > 1,
         };
         let (blueprint, role) = (&self.blueprint, &self.processes[at].role);
         let opened = tasks::as_owner(owner, || {
@@ -168,6 +172,7 @@ impl World {
             self.set_link_timer(stage, wire, side);
         }
         self.append(stage, owner);
+        self.confirm(stage, owner);
         let Some(running) = self.running(owner) else { return };
         if let Some(due) = running.engine.poll_timeout() {
             let due = due.as_nanos();
@@ -176,6 +181,25 @@ impl World {
                 stage.push(due, Event::Timer(owner, due));
             }
         }
+    }
+
+    /// Asks whether shards are still its own: so it is when it asks, and hears it later (R7).
+    fn confirm(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        let Some(running) = self.running(owner) else { return };
+        for (shard, epoch) in running.engine.poll_confirm() {
+            let ours = self.store.still_mine(shard, epoch);
+            let heard = stage.now() + self.rng.between(CONFIRM);
+            stage.push(heard, Event::Confirmed(owner, shard, ours));
+        }
+    }
+
+    pub(super) fn confirmed(&mut self, owner: Owner, shard: ShardId, ours: bool) {
+        touch(owner.node);
+        self.within(owner, |world| {
+            if let Some(running) = world.running(owner) {
+                running.engine.handle_confirmed(shard, ours);
+            }
+        });
     }
 
     /// Starts to make durable what there is.

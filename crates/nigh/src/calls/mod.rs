@@ -65,7 +65,7 @@ impl Calls {
         let (waiter, outcome) = oneshot::channel();
         let (started, work, due) = {
             let mut machine = self.machine();
-            if machine.is_stalled(self.clock.wall(), to) || buggify!("caller.renews") {
+            if machine.is_stalled(self.clock.now(), self.clock.wall(), to) || buggify!("caller.renews") {
                 machine.renew(CallerId(self.clock.entropy()));
             }
             let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);
@@ -106,7 +106,7 @@ impl Calls {
 
     /// Takes an id, and the ticket that will settle it.
     pub(crate) fn reserve(&self, to: PeerId, what: &What) -> Option<Ticket> {
-        let id = self.machine().reserve(self.clock.wall(), to, what).ok()?;
+        let id = self.machine().reserve(self.clock.now(), self.clock.wall(), to, what).ok()?;
         what.ticket(id)
     }
 

@@ -41,8 +41,11 @@ impl Server {
         request: Request,
         work: &mut Vec<Work>,
     ) -> Result<Option<Refusal>, LinkError> {
-        if buggify!("link.ask.refused") {
+        if buggify!("link.ask.again") {
             return Ok(Some(Refusal::AskAgain));
+        }
+        if buggify!("link.ask.not_yet") {
+            return Ok(Some(Refusal::NotYet));
         }
         let now = self.local.clock.now();
         let within = match &request {

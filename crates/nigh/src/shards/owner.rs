@@ -37,9 +37,6 @@ const RUN_MAX: usize = 256;
 /// When to ask again after an overload: a few commits later.
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
-/// Asks whoever keeps the log whether a shard is still ours under that epoch.
-pub(crate) type Confirm = Box<dyn Fn(ShardId, Epoch) -> bool + Send + Sync>;
-
 /// Something asked of an entity of this process.
 pub(crate) struct Work {
     pub(crate) what: Asked,
@@ -115,8 +112,10 @@ pub(crate) struct Core {
     pub(crate) ending: bool,
     /// Where the next method's random numbers start.
     seed: u64,
-    /// Whether a shard is still ours (R7); where nobody else can have it, nobody is asked.
-    confirm: Option<Confirm>,
+    /// Others may take shards up: whether one is still ours is to be asked (R7).
+    shared: bool,
+    /// Shards of which that is to be asked now.
+    asking: Vec<ShardId>,
     /// Somebody else has this shard: nothing leaves it any more, and the process ends.
     pub(crate) taken: Option<ShardId>,
     clock: Clock,
@@ -139,7 +138,7 @@ impl Owner {
         calls: Arc<Calls>,
         shards: Vec<Shard<ReplyTo>>,
         memory: Memory,
-        confirm: Option<Confirm>,
+        shared: bool,
     ) -> Arc<Self> {
         let count = shards.len() as u32;
         let marked = vec![false; shards.len()];
@@ -155,7 +154,8 @@ impl Owner {
             running,
             ending,
             seed,
-            confirm,
+            shared,
+            asking: vec![],
             taken: None,
             clock: clock.clone(),
         };
@@ -251,6 +251,24 @@ impl Owner {
         }
         let owner = self.clone();
         self.clock.spawn(async move { owner.run() });
+    }
+
+    /// Shards of which is to be asked whether they are still ours, and under which epoch.
+    pub(crate) fn take_asking(&self) -> Vec<(ShardId, Epoch)> {
+        let mut core = self.core();
+        let asking = std::mem::take(&mut core.asking);
+        asking.into_iter().map(|shard| (shard, core.shards[shard.0 as usize].epoch())).collect()
+    }
+
+    /// The answer (R7). If it is no, nothing leaves that shard any more, and the process is to end.
+    pub(crate) fn handle_confirmed(self: &Arc<Self>, shard: ShardId, ours: bool) {
+        let deliveries = {
+            let mut core = self.core();
+            core.shards[shard.0 as usize].handle_confirmed(ours);
+            core.taken = core.taken.or((!ours).then_some(shard));
+            core.releases(shard)
+        };
+        self.hand_out(deliveries);
     }
 
     /// True if a shard has something to append.
@@ -553,11 +571,13 @@ impl Core {
         self.mark(shard);
         let machine = &mut self.shards[shard.0 as usize];
         if machine.poll_confirm() {
-            // R7: a directory is locked by this process, so no other owner can have taken the shard since.
-            let asked = self.confirm.as_ref().map(|confirm| confirm(shard, machine.epoch()));
-            let ours = asked.unwrap_or(true); // mutant confirm-unasked: let ours = asked.is_none_or(|_| true);
-            machine.handle_confirmed(ours);
-            self.taken = self.taken.or((!ours).then_some(shard));
+            let shared = self.shared; // mutant confirm-unasked: let shared = false;
+            if shared {
+                self.asking.push(shard);
+            } else {
+                // R7: a directory is locked by this process, so no other owner can have taken the shard since.
+                machine.handle_confirmed(true);
+            }
         }
         let mut deliveries = Vec::new();
         while let Some(release) = machine.poll_release() {

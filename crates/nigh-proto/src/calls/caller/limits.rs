@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::calls::FUTURE_MAX;
+
 /// Calls open towards one peer, and copies under way on one link: 10,000 calls a second at 100 ms each
 /// (Little's law).
 pub const CALLS_OPEN_MAX: usize = 1_024;
@@ -27,6 +29,10 @@ impl Default for CallerConfig {
 
 /// What a caller refused here is told: after this, 1,024 calls of 100 ms each have made room.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Births that fell back further than this behind those before are worth a fresh caller id: an owner that was ahead
+/// itself, in some shards only, may refuse them in the others (R17). A tenth of F: clocks that are kept step less.
+pub(super) const AHEAD_MAX: Duration = FUTURE_MAX.checked_div(10).expect("ten is not nought");
 
 /// Tables up to this size are checked whole after every step of a debug build; beyond it that would be
 /// quadratic.

@@ -6,7 +6,8 @@ use std::hash::{Hash, Hasher};
 use nigh_wire::{Time, Wire};
 
 use super::rising::Rising;
-use crate::calls::FUTURE_MAX;
+use crate::Instant;
+use crate::calls::{FUTURE_MAX, RETENTION};
 
 /// A process that answers calls; 0 is this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,22 +44,24 @@ pub(super) struct Peer {
     pub(super) open: usize,
     /// What they keep.
     pub(super) bytes: usize,
-    /// Its log time less our clock, in nanoseconds.
-    ahead: i64,
+    /// Its log time when it was learnt, and when that was.
+    learnt: Option<(Time, Instant)>,
+    /// It is in this process, and has its clock.
+    is_local: bool,
 }
 
 /// Of what it will do: slots are names, whose order is that of what they carry.
 impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Peer { up, queue, slots, cancels, last_slot: _, open, bytes, ahead } = self;
-        (up, queue, cancels.len(), open, bytes, ahead).hash(state);
+        let Peer { up, queue, slots, cancels, last_slot: _, open, bytes, learnt, is_local } = self;
+        (up, queue, cancels.len(), open, bytes, learnt, is_local).hash(state);
         slots.iter().for_each(|(_, number)| number.hash(state));
     }
 }
 
 impl Peer {
     pub(super) fn local() -> Self {
-        Self { up: true, ..Self::default() }
+        Self { up: true, is_local: true, ..Self::default() }
     }
 
     pub(super) fn take_slot(&mut self, number: u64) -> Slot {
@@ -76,15 +79,23 @@ impl Peer {
     }
 
     /// R17: births are made in the peer's log time. Not believed further than F, beyond which links are refused.
-    pub(super) fn correct(&mut self, facts: PeerFacts, clock: Time) {
+    pub(super) fn correct(&mut self, now: Instant, facts: PeerFacts, clock: Time) {
         let theirs = facts.clock.max(facts.log_time);
-        let bound = FUTURE_MAX.as_nanos() as i64;
-        let ahead = i128::from(theirs.as_nanos()) - i128::from(clock.as_nanos());
-        self.ahead = ahead.clamp(-i128::from(bound), i128::from(bound)) as i64;
+        let least = clock.saturating_sub(FUTURE_MAX);
+        self.learnt = Some((theirs.clamp(least, clock.saturating_add(FUTURE_MAX)), now));
     }
 
-    /// What its log time is while our clock says `clock`.
-    pub(super) fn log_time(&self, clock: Time) -> Time {
-        Time::from_nanos(clock.as_nanos().saturating_add_signed(self.ahead))
+    /// What its log time is now, as far as can be told.
+    pub(super) fn log_time(&self, now: Instant, clock: Time) -> Time {
+        let Some((learnt, at)) = self.learnt else { return clock };
+        if self.is_local {
+            // Its clock is ours, also when that is set; its log is where it was, if that is not too far ahead.
+            return clock.max(learnt.min(clock.saturating_add(FUTURE_MAX)));
+        }
+        // By the steady clock: ours may be set meanwhile, and an owner refuses what is born too far ahead.
+        #[rustfmt::skip]
+        let estimate = learnt.saturating_add(now.saturating_since(at)); // mutant births-by-our-clock: let estimate = learnt.max(clock);
+        // Set so much later, it was wrong before, and perhaps theirs too: what is born too long ago is refused as well.
+        if clock.saturating_since(estimate) > RETENTION / 2 { clock } else { estimate }
     }
 }

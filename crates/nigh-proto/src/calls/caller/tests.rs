@@ -197,21 +197,48 @@ fn forgotten_doubts_stop_the_floor_for_good() {
     assert_eq!((known.floor, run.is_stalled()), (ledger::DOUBTS_KEPT_MAX as u64, true));
 }
 
-/// R16, R17: a clock that was far ahead and is set right leaves births that no owner takes: time for a fresh id.
+/// R17: once an owner's time is known, births follow it by the steady clock, however ours is set; only if it says that
+/// half a day has passed more is it believed. A caller and owner in one process have one clock.
 #[test]
-fn births_of_the_far_future_stall() {
-    let mut run = Run::of("call send done:1");
-    let right = run.clock;
-    run.clock = right.saturating_add(2 * crate::calls::FUTURE_MAX);
-    run.play("call send done:2");
-    assert!(!run.is_stalled(), "while the clock is ahead, so is all that is born");
-    run.clock = right;
+fn births_follow_the_steady_clock() {
+    let at = |secs| Time::from_nanos(secs * 1_000_000_000);
+    let check = |to: PeerId, our_clock: u64, birth: u64| {
+        let mut caller: Caller<u8> = Caller::new(CallerId(7), 1, CallerConfig::default());
+        let facts = PeerFacts { clock: at(100_100), log_time: at(0) };
+        caller.handle_link_up(Instant::from_nanos(0), to, facts, at(100_000));
+        let now = Instant::from_nanos(10_000_000_000);
+        let id = caller.reserve(now, at(our_clock), to, &writes("k", 1)).expect("there is room");
+        assert_eq!(id.birth.as_secs(), birth, "{to:?}, our clock is {our_clock}");
+    };
+    check(run::PEER, 100_010, 100_110);
+    check(run::PEER, 102_000, 100_110); // Set forward.
+    check(run::PEER, 50_000, 100_110); // Set back.
+    check(run::PEER, 200_000, 200_000); // Set forward by more than a day.
+    check(PeerId::LOCAL, 100_010, 100_100); // Its log is ahead.
+    check(PeerId::LOCAL, 102_000, 102_000);
+    check(PeerId::LOCAL, 50_000, 50_300); // No further than F: its other shards may be behind.
+}
+
+/// R16, R17: an owner that was ahead and is not any more leaves births that others refuse: time for a fresh id.
+#[test]
+fn births_of_the_future_stall() {
+    let mut run = Run::of("");
+    let link = |run: &mut Run, ahead: u64| {
+        let clock = run.clock.saturating_add(Duration::from_secs(ahead));
+        run.caller.handle_link_up(run.now, run::PEER, PeerFacts { clock, log_time: clock }, run.clock);
+        run.play("call send*");
+    };
+    link(&mut run, 0);
+    link(&mut run, 200);
+    assert!(!run.is_stalled(), "while the owner is ahead, so is all that is born");
+    run.caller.handle_link_lost(run::PEER);
+    link(&mut run, 0);
     assert!(run.is_stalled());
     run.caller.renew(CallerId(9));
     assert!(!run.is_stalled());
-    run.play("call send");
+    run.play("call send*");
     let births: Vec<_> = run.ids.values().map(|id| id.birth).collect();
-    assert_eq!((births[2], run.is_stalled()), (births[0], false));
+    assert_eq!((births[1], births[3]), (births[2], births[0]));
 }
 
 /// What is open under the old id keeps its id and its order; nothing of it is told under the new one.
@@ -236,8 +263,11 @@ fn open_calls_are_bounded() {
     assert!(run.learned.is_empty());
     run.play("call:x");
     assert_eq!(run.learned, [format!("{}:overloaded", CALLS_OPEN_MAX + 1)]);
-    assert!(run.caller.reserve(Time::EPOCH, run::PEER, &run::writes("y", 1)).is_err());
-    assert!(run.caller.reserve(Time::EPOCH, PeerId::LOCAL, &run::writes("y", 1)).is_ok(), "another peer");
+    assert!(run.caller.reserve(run.now, Time::EPOCH, run::PEER, &run::writes("y", 1)).is_err());
+    assert!(
+        run.caller.reserve(run.now, Time::EPOCH, PeerId::LOCAL, &run::writes("y", 1)).is_ok(),
+        "another peer"
+    );
     run.play("cancel:1 call:x");
     assert_eq!(run.learned.len(), 1, "there is room again");
     run.play("send*");
@@ -277,7 +307,8 @@ fn births_follow_the_owner_and_never_fall() {
         let born = clocks.iter().map(|&(clock, theirs, log_time)| {
             let facts = PeerFacts { clock: secs(theirs), log_time: secs(log_time) };
             caller.handle_link_up(Instant::from_nanos(0), run::PEER, facts, secs(clock));
-            let id = caller.reserve(secs(clock + 1), run::PEER, &writes("k", 1)).expect("there is room");
+            let now = Instant::from_nanos(1_000_000_000);
+            let id = caller.reserve(now, secs(clock + 1), run::PEER, &writes("k", 1)).expect("there is room");
             id.birth.as_secs()
         });
         assert_eq!(born.collect::<Vec<_>>(), births, "{clocks:?}");
@@ -311,7 +342,7 @@ fn an_answer_to_another_question_ends_the_link() {
 fn tickets_name_the_call() {
     let mut run = Run::of("");
     let what = writes("k", 5);
-    let id = run.caller.reserve(Time::from_nanos(5), run::PEER, &what).expect("there is room");
+    let id = run.caller.reserve(run.now, Time::from_nanos(5), run::PEER, &what).expect("there is room");
     let ticket = what.ticket(id).expect("a call has one");
     assert_eq!((ticket.id, ticket.of.as_str(), ticket.key.clone()), (id, "Wallet", Some("k".into())));
     assert_eq!(ticket.settles_until, id.birth.saturating_add(crate::calls::RETENTION));

@@ -75,7 +75,7 @@ fn changed(what: What, change: impl FnOnce(&mut Writes)) -> What {
 
 impl Run {
     pub(super) fn is_stalled(&self) -> bool {
-        self.caller.is_stalled(self.clock, PEER)
+        self.caller.is_stalled(self.now, self.clock, PEER)
     }
 
     pub(super) fn of(script: &str) -> Run {
@@ -136,7 +136,10 @@ impl Run {
             }
             "reserve" => {
                 self.started += 1;
-                let id = self.caller.reserve(self.clock, PEER, &writes("k", method)).expect("there is room");
+                let id = self
+                    .caller
+                    .reserve(self.now, self.clock, PEER, &writes("k", method))
+                    .expect("there is room");
                 self.ids.insert(method, id);
             }
             "begin" => {
