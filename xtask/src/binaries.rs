@@ -65,7 +65,7 @@ pub(crate) fn build(
     let mut command = cargo();
     command.args(["test", "--no-run", "--message-format=json"]).args(args);
     if profile == Profile::Release {
-        command.arg("--release");
+        command.args(["--profile", "sim"]);
     }
     let output = command
         .current_dir(root)
@@ -118,7 +118,7 @@ pub(crate) fn library_path(target: &Path, profile: Profile) -> Result<String, Tr
     let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let built = match profile {
         Profile::Debug => "debug/deps",
-        Profile::Release => "release/deps",
+        Profile::Release => "sim/deps",
     };
     Ok(format!("{libraries}:{}", target.join(built).display()))
 }
