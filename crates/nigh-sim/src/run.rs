@@ -189,6 +189,13 @@ fn play(
         host::Options { seed, fifo: case.fifo, horizon: HORIZON, tokio: kept.tokio.load(Ordering::Relaxed) };
     let (mut world, ended) = host::run(World::new(setup, board.clone()), options);
     let mut failure = world.violation.take().or_else(|| board.book().take_violation());
+    if let Some(process) = ended.foreign.first() {
+        let who =
+            if *process == OUTSIDE.node { "a client".into() } else { format!("a task of process {process}") };
+        failure.get_or_insert_with(|| {
+            format!("the run does not follow from its seed: another thread woke {who}")
+        });
+    }
     if failure.is_none() && ended.why != Why::Over {
         failure = Some(unsettled(&ended, &left, &board.book().open()));
     }

@@ -99,3 +99,14 @@ fn a_view_that_panics_tells_nothing_early(sim: &mut Sim) {
         }
     });
 }
+
+/// Nobody asks anything for ten minutes: links are kept, shards are swept, and a run takes no time to speak of.
+#[nigh_sim::test(seeds = 5)]
+fn idle_processes_cost_little(sim: &mut Sim) {
+    sim.app(|| nigh::App::new("counter").entity::<Counter>());
+    sim.on(&[nigh_sim::Topology::TwoOwners]);
+    sim.clients(1, |client| async move {
+        client.sleep(Duration::from_secs(600)).await;
+        drop(client.call(Counter::at("a").increment()).await);
+    });
+}

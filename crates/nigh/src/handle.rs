@@ -73,6 +73,10 @@ impl Nigh {
         match self.performer.perform(ask).await {
             Outcome::Done { value, .. } => value.take().map(Settled::Done).map_err(|_| misuse),
             Outcome::Failed(error) => error.take().map(Settled::Failed).map_err(|_| misuse),
+            // Of the settler, not of the call: whoever performed has stopped, or ran out of time.
+            Outcome::NotDone(Cause::Stopped | Cause::Deadline) => {
+                Err(NotSettled { cause: NotSettledCause::Deadline })
+            }
             Outcome::NotDone(_) => Ok(Settled::NotDone),
             Outcome::Forgotten => Ok(Settled::Forgotten),
             Outcome::NoRecord => Ok(Settled::NoRecord),
