@@ -2,6 +2,7 @@
 //!
 //! - [`host`] is an entity without its type.
 //! - [`owner`] runs what is asked, one thing at a time. Start here.
+//! - [`core`] is what it reads and changes between two methods.
 //! - [`commit`] is the committer: one thread, one durable transaction for all that waits.
 //! - [`memory`] is the entities in memory: loaded when first asked for, changed, written back.
 //! - [`sweep`] writes back what changed and cuts the log behind it.
@@ -10,6 +11,7 @@
 //! Nothing here decides whether a call may run or an answer may leave: the machines do.
 
 pub(crate) mod commit;
+pub(crate) mod core;
 pub(crate) mod host;
 pub(crate) mod memory;
 pub(crate) mod owner;

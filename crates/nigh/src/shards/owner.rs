@@ -15,19 +15,18 @@ use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
 use nigh_proto::placement::shard_of;
 use nigh_proto::shards::record::RanOutcome;
-use nigh_proto::shards::shard::{Admission, Finished, Permit, Release, Shard, Stuck};
+use nigh_proto::shards::shard::{Admission, Finished, Permit, Shard};
 use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Ticket, Time, Value};
 
 use crate::buggify;
 use crate::calls::Calls;
 use crate::clock::Clock;
-use crate::exit::EXIT_STORE;
 use crate::routes::{EntityMethod, Routes};
+use crate::shards::core::{Core, Running, fatal};
 use crate::shards::host::Wrote;
-use crate::shards::memory::{ListError, Memory, Name};
+use crate::shards::memory::{ListError, Memory};
 use crate::shards::reply::{Delivery, Gather, Read, ReplyTo, What, deliver};
-use crate::store::StoreError;
 use crate::tx::TxCore;
 
 /// Things asked that wait their turn: 16 links of 1,024 calls each. More are refused as overloaded.
@@ -97,40 +96,6 @@ pub(crate) struct Signal {
     pub(crate) stop: bool,
 }
 
-/// What is read and changed between two methods.
-pub(crate) struct Core {
-    pub(crate) shards: Vec<Shard<ReplyTo>>,
-    pub(crate) memory: Memory,
-    /// Shards with records nobody asked the log to keep yet.
-    appendable: Vec<ShardId>,
-    /// By shard: it is among the appendable.
-    marked: Vec<bool>,
-    /// Some shard is: read without this lock, which the committer may hold.
-    any: Arc<AtomicBool>,
-    pub(crate) running: Option<Running>,
-    /// A method was given up as stuck: what it still does is not to be believed, and the process ends.
-    pub(crate) ending: bool,
-    /// Where the next method's random numbers start.
-    seed: u64,
-    /// Others may take shards up: whether one is still ours is to be asked (R7).
-    shared: bool,
-    /// Shards of which that is to be asked now.
-    asking: Vec<ShardId>,
-    /// Somebody else has this shard: nothing leaves it any more, and the process ends.
-    pub(crate) taken: Option<ShardId>,
-    clock: Clock,
-}
-
-/// The method that runs now.
-pub(crate) struct Running {
-    pub(crate) since: Instant,
-    pub(crate) entity: Arc<str>,
-    pub(crate) method: Arc<str>,
-    /// Of a writing method: how to give it up without whoever runs it.
-    pub(crate) stuck: Option<(ShardId, Stuck)>,
-    pub(crate) named: bool,
-}
-
 impl Owner {
     pub(crate) fn new(
         clock: Clock,
@@ -141,24 +106,9 @@ impl Owner {
         shared: bool,
     ) -> Arc<Self> {
         let count = shards.len() as u32;
-        let marked = vec![false; shards.len()];
         let any = Arc::new(AtomicBool::new(false));
         let appendable_any = any.clone();
-        let (running, ending, seed) = (None, false, clock.entropy() as u64 | 1);
-        let core = Core {
-            shards,
-            memory,
-            appendable: vec![],
-            marked,
-            any,
-            running,
-            ending,
-            seed,
-            shared,
-            asking: vec![],
-            taken: None,
-            clock: clock.clone(),
-        };
+        let core = Core::new(clock.clone(), shards, memory, shared, any);
         Arc::new(Owner {
             clock,
             routes,
@@ -255,9 +205,7 @@ impl Owner {
 
     /// Shards of which is to be asked whether they are still ours, and under which epoch.
     pub(crate) fn take_asking(&self) -> Vec<(ShardId, Epoch)> {
-        let mut core = self.core();
-        let asking = std::mem::take(&mut core.asking);
-        asking.into_iter().map(|shard| (shard, core.shards[shard.0 as usize].epoch())).collect()
+        self.core().take_asking()
     }
 
     /// The answer (R7). If it is no, nothing leaves that shard any more, and the process is to end.
@@ -530,79 +478,6 @@ impl Owner {
 /// Keys one list gives at the most.
 pub(crate) const LIST_MAX: usize = 1000;
 
-impl Core {
-    /// Remembers that a shard may have something to append.
-    pub(crate) fn mark(&mut self, shard: ShardId) {
-        let at = shard.0 as usize;
-        if self.shards[at].next() > self.shards[at].durable()
-            && !std::mem::replace(&mut self.marked[at], true)
-        {
-            self.appendable.push(shard);
-            self.any.store(true, Ordering::Release);
-        }
-    }
-
-    /// The shards that may have something to append.
-    pub(crate) fn take_appendable(&mut self) -> Vec<ShardId> {
-        for shard in &self.appendable {
-            self.marked[shard.0 as usize] = false;
-        }
-        self.any.store(false, Ordering::Release);
-        std::mem::take(&mut self.appendable)
-    }
-
-    /// True if everything in the shard's memory is in the log.
-    pub(crate) fn is_durable(&self, shard: ShardId) -> bool {
-        let machine = &self.shards[shard.0 as usize];
-        machine.durable() == machine.next()
-    }
-
-    /// Where a method's random numbers start: a walk of xorshift64 from the system's entropy. Consecutive seeds
-    /// must not be consecutive numbers, since a method counts up from its own.
-    fn next_seed(&mut self) -> u64 {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        self.seed
-    }
-
-    /// What the shard lets go now.
-    pub(crate) fn releases(&mut self, shard: ShardId) -> Vec<Delivery> {
-        self.mark(shard);
-        let machine = &mut self.shards[shard.0 as usize];
-        if machine.poll_confirm() {
-            let shared = self.shared; // mutant confirm-unasked: let shared = false;
-            if shared {
-                self.asking.push(shard);
-            } else {
-                // R7: a directory is locked by this process, so no other owner can have taken the shard since.
-                machine.handle_confirmed(true);
-            }
-        }
-        let mut deliveries = Vec::new();
-        while let Some(release) = machine.poll_release() {
-            deliveries.push(match release {
-                Release::Answer(to, answer) => Delivery { to, what: What::Answer(answer) },
-                Release::View(to, version) => Delivery { to, what: What::Read(version) },
-            });
-        }
-        deliveries
-    }
-
-    fn take_cell(
-        &mut self,
-        shard: ShardId,
-        method: &EntityMethod,
-        key: &Bytes,
-    ) -> Result<(Name, Box<dyn crate::shards::host::Cell>), Cause> {
-        let name = self.memory.name(method.host, key)?;
-        match self.memory.take(shard, &name, key) {
-            Ok(cell) => Ok((name, cell)),
-            Err(error) => fatal(&self.clock, &error),
-        }
-    }
-}
-
 impl ReplyTo {
     /// As it waits for its gate: with what was read.
     fn holding(self, read: Read) -> Self {
@@ -617,9 +492,4 @@ impl ReplyTo {
 fn unknown(to: ReplyTo, method: u32) -> Delivery {
     let cause = Cause::Unknown(format!("method {method} of an entity here"));
     Delivery { to, what: What::Answer(Answer::NotDone(cause)) }
-}
-
-/// The state file is unreadable: nothing more can be answered truthfully. The next start says where.
-fn fatal(clock: &Clock, error: &StoreError) -> ! {
-    clock.end(&error.to_string(), EXIT_STORE)
 }

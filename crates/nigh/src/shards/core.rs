@@ -1,0 +1,161 @@
+//! What is read and changed between two methods: the shards' machines, the entities, and what each is to be asked.
+//!
+//! Behind the owner's lock, which is never held while a method runs. Nothing here waits or runs anything.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nigh_proto::Instant;
+use nigh_proto::shards::shard::{Release, Shard, Stuck};
+use nigh_proto::shards::{Epoch, ShardId};
+use nigh_wire::{Bytes, Cause};
+
+use crate::clock::Clock;
+use crate::exit::EXIT_STORE;
+use crate::routes::EntityMethod;
+use crate::shards::host::Cell;
+use crate::shards::memory::{Memory, Name};
+use crate::shards::reply::{Delivery, ReplyTo, What};
+use crate::store::StoreError;
+
+/// What is read and changed between two methods.
+pub(crate) struct Core {
+    pub(crate) shards: Vec<Shard<ReplyTo>>,
+    pub(crate) memory: Memory,
+    /// Shards with records nobody asked the log to keep yet.
+    appendable: Vec<ShardId>,
+    /// By shard: it is among the appendable.
+    marked: Vec<bool>,
+    /// Some shard is: read without this lock, which the committer may hold.
+    any: Arc<AtomicBool>,
+    pub(crate) running: Option<Running>,
+    /// A method was given up as stuck: what it still does is not to be believed, and the process ends.
+    pub(crate) ending: bool,
+    /// Where the next method's random numbers start.
+    seed: u64,
+    /// Others may take shards up: whether one is still ours is to be asked (R7).
+    shared: bool,
+    /// Shards of which that is to be asked now.
+    asking: Vec<ShardId>,
+    /// Somebody else has this shard: nothing leaves it any more, and the process ends.
+    pub(crate) taken: Option<ShardId>,
+    pub(crate) clock: Clock,
+}
+
+/// The method that runs now.
+pub(crate) struct Running {
+    pub(crate) since: Instant,
+    pub(crate) entity: Arc<str>,
+    pub(crate) method: Arc<str>,
+    /// Of a writing method: how to give it up without whoever runs it.
+    pub(crate) stuck: Option<(ShardId, Stuck)>,
+    pub(crate) named: bool,
+}
+
+impl Core {
+    /// As after a start: nothing runs. `any` is set while some shard has something to append.
+    pub(crate) fn new(
+        clock: Clock,
+        shards: Vec<Shard<ReplyTo>>,
+        memory: Memory,
+        shared: bool,
+        any: Arc<AtomicBool>,
+    ) -> Self {
+        Core {
+            marked: vec![false; shards.len()],
+            shards,
+            memory,
+            appendable: vec![],
+            any,
+            running: None,
+            ending: false,
+            seed: clock.entropy() as u64 | 1,
+            shared,
+            asking: vec![],
+            taken: None,
+            clock,
+        }
+    }
+
+    /// Shards of which is to be asked whether they are still ours, and under which epoch.
+    pub(crate) fn take_asking(&mut self) -> Vec<(ShardId, Epoch)> {
+        let asking = std::mem::take(&mut self.asking);
+        asking.into_iter().map(|shard| (shard, self.shards[shard.0 as usize].epoch())).collect()
+    }
+
+    /// Remembers that a shard may have something to append.
+    pub(crate) fn mark(&mut self, shard: ShardId) {
+        let at = shard.0 as usize;
+        if self.shards[at].next() > self.shards[at].durable()
+            && !std::mem::replace(&mut self.marked[at], true)
+        {
+            self.appendable.push(shard);
+            self.any.store(true, Ordering::Release);
+        }
+    }
+
+    /// The shards that may have something to append.
+    pub(crate) fn take_appendable(&mut self) -> Vec<ShardId> {
+        for shard in &self.appendable {
+            self.marked[shard.0 as usize] = false;
+        }
+        self.any.store(false, Ordering::Release);
+        std::mem::take(&mut self.appendable)
+    }
+
+    /// True if everything in the shard's memory is in the log.
+    pub(crate) fn is_durable(&self, shard: ShardId) -> bool {
+        let machine = &self.shards[shard.0 as usize];
+        machine.durable() == machine.next()
+    }
+
+    /// Where a method's random numbers start: a walk of xorshift64 from the system's entropy. Consecutive seeds
+    /// must not be consecutive numbers, since a method counts up from its own.
+    pub(crate) fn next_seed(&mut self) -> u64 {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        self.seed
+    }
+
+    /// What the shard lets go now.
+    pub(crate) fn releases(&mut self, shard: ShardId) -> Vec<Delivery> {
+        self.mark(shard);
+        let machine = &mut self.shards[shard.0 as usize];
+        if machine.poll_confirm() {
+            let shared = self.shared; // mutant confirm-unasked: let shared = false;
+            if shared {
+                self.asking.push(shard);
+            } else {
+                // R7: a directory is locked by this process, so no other owner can have taken the shard since.
+                machine.handle_confirmed(true);
+            }
+        }
+        let mut deliveries = Vec::new();
+        while let Some(release) = machine.poll_release() {
+            deliveries.push(match release {
+                Release::Answer(to, answer) => Delivery { to, what: What::Answer(answer) },
+                Release::View(to, version) => Delivery { to, what: What::Read(version) },
+            });
+        }
+        deliveries
+    }
+
+    pub(crate) fn take_cell(
+        &mut self,
+        shard: ShardId,
+        method: &EntityMethod,
+        key: &Bytes,
+    ) -> Result<(Name, Box<dyn Cell>), Cause> {
+        let name = self.memory.name(method.host, key)?;
+        match self.memory.take(shard, &name, key) {
+            Ok(cell) => Ok((name, cell)),
+            Err(error) => fatal(&self.clock, &error),
+        }
+    }
+}
+
+/// The state file is unreadable: nothing more can be answered truthfully. The next start says where.
+pub(crate) fn fatal(clock: &Clock, error: &StoreError) -> ! {
+    clock.end(&error.to_string(), EXIT_STORE)
+}
