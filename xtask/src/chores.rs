@@ -58,27 +58,58 @@ pub fn bench(root: &Path, args: &[String]) -> Result<(), Trouble> {
     }
 }
 
-/// States of each small world that `explore` meets if nothing is said: half an hour, some GB.
-const EXPLORE_STATES: u64 = 1_000_000;
+/// A test that goes as deep as a setting says.
+struct Deep {
+    flag: &'static str,
+    default: u64,
+    setting: &'static str,
+    cargo: &'static [&'static str],
+}
+
+/// All orders of events of small worlds, each up to that many states: half an hour, some GB.
+const EXPLORE: Deep = Deep {
+    flag: "--states",
+    default: 1_000_000,
+    setting: "NIGH_EXPLORE_STATES",
+    cargo: &["test", "--release", "--package", "nigh-proto", "--test", "explore"],
+};
+
+/// Every crash of that many histories of the real store on the simulated disk: a minute, 30,000 crashes.
+const DISK: Deep = Deep {
+    flag: "--histories",
+    default: 30,
+    setting: "NIGH_DISK_HISTORIES",
+    cargo: &["test", "--release", "--package", "nigh-sim", "--test", "disk", "recovered_is_acknowledged"],
+};
 
 /// Tries all orders of events of small worlds, in release, and prints what each came to.
 pub fn explore(root: &Path, args: &[String]) -> Result<(), Trouble> {
-    let states = states_of(args).ok_or("explore takes `--states N`, a number of states of each world")?;
-    let fixed = ["test", "--release", "--package", "nigh-proto", "--test", "explore", "--", "--nocapture"];
-    let mut command = cargo();
-    command.args(fixed).env("NIGH_EXPLORE_STATES", states.to_string()).current_dir(root);
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("explore: {status}")),
-        Err(error) => Err(format!("explore: cargo did not start: {error}")),
-    }
+    EXPLORE.run("explore", root, args)
 }
 
-fn states_of(args: &[String]) -> Option<u64> {
-    match args {
-        [] => Some(EXPLORE_STATES),
-        [flag, states] if flag == "--states" => states.parse().ok().filter(|states| *states > 0),
-        _ => None,
+/// Crashes the real store before every operation of a simulated disk, in release, and prints what was met.
+pub fn disk(root: &Path, args: &[String]) -> Result<(), Trouble> {
+    DISK.run("disk", root, args)
+}
+
+impl Deep {
+    fn run(&self, name: &str, root: &Path, args: &[String]) -> Result<(), Trouble> {
+        let depth = self.depth_of(args).ok_or_else(|| format!("{name} takes `{} N`, above 0", self.flag))?;
+        let mut command = cargo();
+        command.args(self.cargo).args(["--", "--nocapture"]).env(self.setting, depth.to_string());
+        match command.current_dir(root).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("{name}: {status}")),
+            Err(error) => Err(format!("{name}: cargo did not start: {error}")),
+        }
+    }
+
+    fn depth_of(&self, args: &[String]) -> Option<u64> {
+        match args {
+            [] => Some(self.default),
+            [flag, depth] if flag == self.flag => depth.parse().ok().filter(|depth| *depth > 0),
+            _ => None,
+        }
     }
 }
 

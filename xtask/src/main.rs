@@ -11,6 +11,7 @@ usage: cargo xtask <chore>
   mutants [NAME…] [--list]               plants each known fault and shows which test finds it
   mutants --sim [NAME…] [--seeds 10000]  the same, by seeds of the simulator
   bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers
+  disk [--histories 30]                  crashes the real store before every operation of a simulated disk
   explore [--states 1000000]             tries all orders of events of small worlds of callers and owners
   torture [--rounds 200] [--seed N]      kills the shop at random moments and counts the money";
 
@@ -34,6 +35,7 @@ fn run(args: &[String]) -> Result<(), Trouble> {
         "sim" => sim::command(&root, rest),
         "bench" => chores::bench(&root, rest),
         "explore" => chores::explore(&root, rest),
+        "disk" => chores::disk(&root, rest),
         "torture" => torture::command(&root, rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -9,10 +9,12 @@ use nigh_sim::disk::{Counts, Disk, Faults, Image, Kinds, Rng, explore};
 /// Crash points that this test has to reach.
 const CRASH_POINTS_MIN: u64 = 1_500;
 
-/// Every crash of some histories. More of them: `nigh_sim::disk::explore` with other seeds.
+/// Every crash of some histories. More of them: `cargo xtask disk`, which says how many.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how deep to go is the one setting of this test")]
 fn recovered_is_acknowledged() {
-    let report = explore(0..2);
+    let histories = std::env::var("NIGH_DISK_HISTORIES").ok().and_then(|text| text.parse().ok());
+    let report = explore(0..histories.unwrap_or(2));
     println!("{report}");
     assert!(report.failures.is_empty(), "{report}");
     assert!(report.crash_points >= CRASH_POINTS_MIN, "{report}");

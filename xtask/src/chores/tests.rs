@@ -12,12 +12,12 @@ fn closing_lines_are_counted() {
 }
 
 #[test]
-fn states_are_a_number() {
+fn depths_are_a_number() {
     let check = |args: &[&str], states| {
         let args: Vec<String> = args.iter().map(|arg| (*arg).into()).collect();
-        assert_eq!(states_of(&args), states, "of {args:?}");
+        assert_eq!(EXPLORE.depth_of(&args), states, "of {args:?}");
     };
-    check(&[], Some(EXPLORE_STATES));
+    check(&[], Some(EXPLORE.default));
     check(&["--states", "5000000"], Some(5_000_000));
     check(&["--states", "0"], None);
     check(&["--states"], None);

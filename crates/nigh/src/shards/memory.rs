@@ -130,8 +130,7 @@ impl Memory {
         let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
         let mut cell = self.take(shard, &name, key)?;
         let held = self.cells[shard.0 as usize].get(&name).expect("it was just taken");
-        let old = held.changed.is_some_and(|changed| changed >= position); // mutant recovery-repeats-old-records: let old = false;
-        if old {
+        if held.changed.is_some_and(|changed| changed >= position) {
             self.put_back(shard, &name, cell, None);
             return Ok(());
         }
