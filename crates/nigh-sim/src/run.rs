@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use nigh::Nigh;
@@ -174,7 +174,7 @@ fn play(
             for (number, make) in (0u16..).zip(clients.into_iter().take(clients_max)) {
                 let nigh = board.reach(number, at[usize::from(number) % at.len()]);
                 let rng = Rng::of(seed, "client", u64::from(number));
-                left.lock().insert(number);
+                left.enter(number);
                 let client = Client { nigh, number, rng, times_max };
                 tasks::spawn(OUTSIDE, live(board.clone(), left.clone(), make, client));
             }
@@ -213,13 +213,43 @@ fn play(
     }
 }
 
-/// Clients that have not ended, by their numbers.
+/// Clients that have not ended, by their numbers, and who waits for the last.
 #[derive(Clone, Default)]
-struct Left(Arc<Mutex<BTreeSet<u16>>>);
+struct Left(Arc<Mutex<(BTreeSet<u16>, Option<Waker>)>>);
 
 impl Left {
-    fn lock(&self) -> MutexGuard<'_, BTreeSet<u16>> {
+    fn lock(&self) -> MutexGuard<'_, (BTreeSet<u16>, Option<Waker>)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, number: u16) {
+        self.lock().0.insert(number);
+    }
+
+    fn leave(&self, number: u16) {
+        let waker = {
+            let (left, waker) = &mut *self.lock();
+            left.remove(&number);
+            waker.take_if(|_| left.is_empty())
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn numbers(&self) -> Vec<u16> {
+        self.lock().0.iter().copied().collect()
+    }
+
+    /// Waits until all have left.
+    async fn all(&self) {
+        poll_fn(|context| {
+            let (left, waker) = &mut *self.lock();
+            if left.is_empty() {
+                return Poll::Ready(());
+            }
+            *waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
     }
 }
 
@@ -234,7 +264,7 @@ async fn live(board: Arc<Board>, left: Left, make: MakeClient, client: Client) {
     if let Err(said) = ended.await {
         board.book().violate(format!("a client panicked: client {number}: {said}"));
     }
-    left.lock().remove(&number);
+    left.leave(number);
 }
 
 /// Why a run came to no end, and who is to be looked at.
@@ -248,7 +278,7 @@ fn unsettled(ended: &Ended, left: &Left, open: &[String]) -> String {
         }
         _ => format!("{} s have passed", ended.simulated / 1_000_000_000),
     };
-    let left: Vec<String> = left.lock().iter().map(|number| format!("client {number}")).collect();
+    let left: Vec<String> = left.numbers().iter().map(|number| format!("client {number}")).collect();
     let left = if left.is_empty() {
         "all clients have ended".into()
     } else {
@@ -264,17 +294,15 @@ fn unsettled(ended: &Ended, left: &Left, open: &[String]) -> String {
 
 /// What happens once all clients have done what they wanted.
 async fn finale(board: Arc<Board>, left: Left, at: &'static [u16], budgets: Vec<(Cost, MakeCall)>) {
-    while !left.lock().is_empty() {
-        pause(Duration::from_millis(20)).await;
-    }
+    left.all().await;
     board.book().want_calm();
     pause(Duration::from_millis(20)).await;
+    let doubts = board.book().doubts();
     for (turn, &process) in (0u16..).zip(at) {
         // Each process must come to the same verdict; the second asks of what the first was told.
         let settler = board.reach(u16::MAX - turn, process);
-        let doubts = board.book().doubts();
-        for ticket in doubts {
-            settle(&board, &settler, ticket).await;
+        for ticket in &doubts {
+            settle(&board, &settler, ticket.clone()).await;
         }
     }
     for (cost, make) in budgets {
