@@ -54,7 +54,7 @@ fn commands_of_the_readme_exist() {
             }
             let chore = words.get(2).filter(|_| words[1] == "xtask");
             if chore.is_some_and(|chore| {
-                !["test", "sim", "mutants", "bench", "explore", "torture"].contains(chore)
+                !["test", "sim", "mutants", "bench", "disk", "explore", "torture"].contains(chore)
             }) {
                 complaints.push(format!("{document}: `{command}`: there is no such chore"));
             }
