@@ -27,11 +27,17 @@ pub(crate) struct Server {
     pub(crate) outbox: Arc<Outbox>,
     /// Service calls that run; they end with the link.
     services: Vec<Tied>,
+    /// Those that are over leave the list when it is this long: a look at all of them then costs each call a step.
+    prune_at: usize,
 }
+
+/// A list of service calls shorter than this is not worth a look.
+const PRUNE_MIN: usize = 64;
 
 impl Server {
     pub(crate) fn new(local: Arc<Local>) -> Self {
-        Server { local, serving: Serving::default(), outbox: Outbox::new(), services: Vec::new() }
+        let (serving, outbox, services) = (Serving::default(), Outbox::new(), Vec::new());
+        Server { local, serving, outbox, services, prune_at: PRUNE_MIN }
     }
 
     /// Takes a copy, or says why not. Work for the owner is added to `work`: submitted together, in order.
@@ -78,7 +84,10 @@ impl Server {
     }
 
     fn serve(&mut self, slot: Slot, id: CallId, method: u32, args: Value, within: std::time::Duration) {
-        self.services.retain(|service| !service.is_over());
+        if self.services.len() >= self.prune_at {
+            self.services.retain(|service| !service.is_over());
+            self.prune_at = PRUNE_MIN.max(2 * self.services.len());
+        }
         let service = match self.local.routes.route(method) {
             Some(Route::Service(m)) => m.here.clone().map(|service| (service, m.number)),
             _ => None,
