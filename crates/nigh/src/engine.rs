@@ -34,7 +34,7 @@ use crate::shards::commit::{self, Progress};
 use crate::shards::host::{Cell, Host, Wrote};
 use crate::shards::owner::Owner;
 use crate::shards::sweep::{Stepped, Sweep};
-use crate::store::{AppendError, Appended, Log, Open, Opened, Rows, Shape, StoreError};
+use crate::store::{AppendError, Appended, GroupId, Log, Open, Opened, Rows, Shape, StoreError};
 use crate::tx::TxCore;
 
 /// An application taken apart: what every process of it is made from.
@@ -248,6 +248,8 @@ pub struct Engine {
     pub(crate) local: Arc<Local>,
     pub(crate) store: Option<Stored>,
     sweep: Option<Sweep>,
+    /// All up to this group is written back: there is nothing to sweep until another is appended.
+    swept: GroupId,
 }
 
 /// What a process that owns entities has beside.
@@ -317,7 +319,8 @@ impl Engine {
             routes,
             owner,
         });
-        Ok((Engine { nigh, calls, local, store, sweep: None }, log))
+        let (sweep, swept) = (None, GroupId(0));
+        Ok((Engine { nigh, calls, local, store, sweep, swept }, log))
     }
 
     /// Performs calls in this process.
@@ -380,9 +383,13 @@ impl Engine {
     /// The store is closed: the process is to end.
     pub fn sweep(&mut self) -> std::result::Result<bool, StoreError> {
         let Some(Stored { owner, progress, rows }) = &self.store else { return Ok(true) };
+        if self.sweep.is_none() && progress.group() <= self.swept {
+            return Ok(true);
+        }
         let sweep = self.sweep.get_or_insert_with(|| Sweep::begin(owner, progress));
         let done = matches!(sweep.step(owner, rows.as_ref(), progress)?, Stepped::Done);
         if done {
+            self.swept = sweep.group();
             self.sweep = None;
         }
         Ok(done)

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nigh::store::suite::{CASES, Subject, random};
-use nigh::store::{MemoryStore, Open, Opened, open_dir};
+use nigh::store::{MemoryStore, Open, Opened, RowWrite, StoreError, open_dir};
+use nigh_proto::shards::{Position, ShardId};
+use nigh_wire::Bytes;
 
 /// The store in memory: what a handle's end cannot touch.
 #[derive(Default)]
@@ -73,6 +75,30 @@ impl Drop for Directory {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.root));
     }
+}
+
+/// R7, R8: of two processes over one store, the one that took a shard up last has it: its log and its rows.
+#[test]
+fn beside_another_the_last_to_take_up_writes() {
+    let store = MemoryStore::new(1, 7);
+    let (mut old, mut new) = (store.open_beside(), store.open_beside());
+    let row = |n: u8| RowWrite {
+        shard: ShardId(0),
+        key: Bytes::from_static(b"row"),
+        position: Position(0),
+        value: Some(Bytes::copy_from_slice(&[n])),
+    };
+    let refused = old.rows.write(&[row(0)]);
+    assert!(matches!(refused, Err(StoreError::Closed)), "nobody has it yet: {refused:?}");
+    let first = old.log.take_up(&[ShardId(0)]).expect("the store works")[0];
+    old.rows.write(&[row(1)]).expect("it is its own");
+    let second = new.log.take_up(&[ShardId(0)]).expect("the store works")[0];
+    assert!(!store.still_mine(ShardId(0), first.epoch) && store.still_mine(ShardId(0), second.epoch));
+    let refused = old.rows.write(&[row(2)]);
+    assert!(matches!(refused, Err(StoreError::Closed)), "the old owner was heard: {refused:?}");
+    new.rows.write(&[row(3)]).expect("it is its own");
+    let read = old.rows.read(ShardId(0), b"row").expect("reading is for all").expect("it is there");
+    assert_eq!(read.value, Bytes::from_static(&[3]));
 }
 
 fn cases(subject: &mut dyn Subject) {

@@ -87,6 +87,11 @@ pub(crate) enum Stepped {
 }
 
 impl Sweep {
+    /// When it is done, all up to this group is written back.
+    pub(crate) fn group(&self) -> GroupId {
+        self.group
+    }
+
     /// Notes what there is to write back.
     pub(crate) fn begin(owner: &Arc<Owner>, progress: &Progress) -> Self {
         // The group first: what is durable by then is below the positions read after it.
