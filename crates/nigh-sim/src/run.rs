@@ -309,7 +309,7 @@ async fn finale(board: Arc<Board>, left: Left, at: &'static [u16], budgets: Vec<
         // Once unmeasured: a link may have to be made again first.
         make(board.reach(u16::MAX - 2, at[0])).await;
         pause(Duration::from_millis(500)).await;
-        board.book().budget_begins();
+        board.book().budget_begins(at[0]);
         make(board.reach(u16::MAX - 2, at[0])).await;
         board.book().budget_ends(cost);
     }

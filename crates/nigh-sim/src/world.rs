@@ -267,7 +267,7 @@ impl host::World for World {
             Event::Arrive(wire, side, bytes) => self.arrive(stage, wire, side, bytes),
             Event::Gone(wire, side) => self.gone(stage, wire, side),
             Event::LinkTimer(wire, side) => self.link_timer(stage, wire, side),
-            Event::Timer(owner, at) => self.timer(stage, owner, at),
+            Event::Timer(owner, at) => self.timer(owner, at),
             Event::Synced(owner) => self.synced(stage, owner),
             Event::Confirmed(owner, shard, ours) => self.confirmed(owner, shard, ours),
             Event::Sweep(owner) => self.sweep(stage, owner),

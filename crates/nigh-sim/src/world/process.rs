@@ -21,6 +21,10 @@ const CONFIRM: std::ops::RangeInclusive<u64> = 50_000..=20_000_000;
 const SLOW: u64 = 200_000_000;
 /// A process that dies because a point says so is back after this.
 const SOON: Duration = Duration::from_millis(30);
+/// A sweep that was not done in one step goes on after this.
+const SWEEP_ON: u64 = 2_000_000;
+/// At the end, what is not durable yet is looked at again after this.
+const LOOK_AGAIN: u64 = 5_000_000;
 /// How long a sync takes when nothing hinders it.
 const SYNC: std::ops::RangeInclusive<u64> = 100_000..=3_000_000;
 
@@ -163,8 +167,9 @@ impl World {
         let Some(running) = self.running(owner) else { return };
         let links = running.links.clone();
         for (wire, side) in links {
+            let dialler = self.network.get(wire).owner(Side::Dialler).node;
             while let Some(bytes) = self.network.get(wire).end(side).and_then(|end| end.poll_transmit()) {
-                self.board.book().sent(side == Side::Dialler, &bytes);
+                self.board.book().sent(dialler, side == Side::Dialler, &bytes);
                 if let Some(at) = self.network.send(now, wire, side) {
                     stage.push(at, Event::Arrive(wire, side.other(), bytes));
                 }
@@ -255,7 +260,7 @@ impl World {
         }
     }
 
-    pub(super) fn timer(&mut self, _stage: &mut Stage<Event>, owner: Owner, at: u64) {
+    pub(super) fn timer(&mut self, owner: Owner, at: u64) {
         touch(owner.node);
         self.within(owner, |world| {
             let Some(running) = world.running(owner) else { return };
@@ -271,7 +276,7 @@ impl World {
         let swept = self.within(owner, |world| Some(world.running(owner)?.engine.sweep()));
         match swept {
             Some(Some(Ok(done))) => {
-                let after = if done { nanos(SWEEP_EVERY) } else { 2_000_000 };
+                let after = if done { nanos(SWEEP_EVERY) } else { SWEEP_ON };
                 stage.push(stage.now() + after, Event::Sweep(owner));
             }
             Some(Some(Err(error))) => self.ended_by_itself(stage, owner, &error.to_string()),
@@ -288,7 +293,7 @@ impl World {
         let board = self.board.clone();
         let durable = self.running(owner).is_some_and(|r| r.group.is_none() && r.engine.is_durable());
         if !durable {
-            return stage.push(stage.now() + 5_000_000, Event::Finish);
+            return stage.push(stage.now() + LOOK_AGAIN, Event::Finish);
         }
         self.within(owner, |world| {
             if let Some(running) = world.running(owner) {
