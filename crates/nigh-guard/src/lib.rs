@@ -59,7 +59,10 @@ mod frames;
     path = "absent.rs"
 )]
 mod functions;
+mod reused;
 mod thread;
+
+pub use reused::Reused;
 
 /// Whether this crate was compiled for a target where it does something.
 pub const ACTIVE: bool = functions::ACTIVE;
@@ -69,22 +72,29 @@ pub const ACTIVE: bool = functions::ACTIVE;
 /// Entropy follows from `seed`, both clocks stand at zero until [`set_time`], and notes of earlier runs are gone.
 ///
 /// Some libraries draw entropy once per thread and keep it: the hash maps of std, the generators of `rand` and tokio.
-/// So each run needs a thread of its own, on which nothing of the kind happened before; [`run`] makes one.
-/// [`Inside::is_fresh`] tells.
+/// So each run needs a thread of its own, on which nothing of the kind happened before; [`run`] makes one, and
+/// [`Reused`] takes another when one was used up. [`Inside::is_fresh`] tells.
 ///
 /// # Panics
 ///
 /// If the thread is a simulated one already.
 pub fn enter(seed: u64) -> Inside {
-    assert!(!thread::is_inside(), "this thread is a simulated one already");
-    functions::keep();
-    frames::warm();
-    thread::begin(seed);
+    let mut inside = enter_undrawn(seed);
     // The keys of this thread's hash maps come from the seed only if nothing has drawn them yet. Drawn here, what
     // comes after does not depend on whether the simulator or the application makes the first map.
     #[expect(clippy::disallowed_methods, reason = "this is how a seed gets into it")]
     let _drawn = std::hash::RandomState::new();
-    Inside { fresh: thread::has_drawn(), not_send: PhantomData }
+    inside.fresh = thread::has_drawn();
+    inside
+}
+
+/// As [`enter`], with nothing drawn yet.
+fn enter_undrawn(seed: u64) -> Inside {
+    assert!(!thread::is_inside(), "this thread is a simulated one already");
+    functions::keep();
+    frames::warm();
+    thread::begin(seed);
+    Inside { fresh: false, not_send: PhantomData }
 }
 
 /// Runs `f` on a simulated thread of its own, and waits for it. A panic of `f` goes on in the caller.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use nigh::Nigh;
 use nigh::engine::Blueprint;
 use nigh::perform::{Ask, Identity, Outcome as Told, What};
+use nigh_guard::Reused;
 use nigh_proto::calls::FUTURE_MAX;
 use nigh_proto::placement::Role;
 use nigh_wire::{Catalogue, ContractKind};
@@ -55,21 +56,44 @@ pub fn run_test(name: &str, options: Options, scenario: fn(&mut Sim)) {
 
 /// Runs `scenario` once, on a thread where users' code may not reach the system.
 pub(crate) fn alone(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Outcome {
+    // Not held back by a failure: the second time a program has what it wants.
+    guarded(case, look, kept, scenario).or_else(|| guarded(case, look, kept, scenario)).unwrap_or_default()
+}
+
+/// One run; `None` if it was without tokio's runtime and wanted it.
+fn guarded(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Option<Outcome> {
     #[rustfmt::skip]
     let entropy = if look.other_entropy { !case.seed } else { case.seed }; // mutant sim-one-entropy: let entropy = case.seed;
-    let guarded = || {
-        let ran = caught(|| run(case, look.trace, kept, &scenario));
-        // What the scenario itself says, or a closure of it: a task's panic does not come here.
-        let mut outcome = ran.unwrap_or_else(|said| Outcome { failure: Some(said), ..Outcome::default() });
-        if let Some(refused) = nigh_guard::take_refused().first() {
-            outcome.failure = Some(refused::told(refused));
+    let inside = {
+        let (case, kept) = (case.clone(), kept.clone());
+        move || {
+            let ran = caught(|| run(&case, look.trace, &kept, &scenario));
+            // What the scenario itself says, or a closure of it: a task's panic does not come here.
+            let mut outcome =
+                ran.unwrap_or_else(|said| Outcome { failure: Some(said), ..Outcome::default() });
+            if let Some(refused) = nigh_guard::take_refused().first() {
+                outcome.failure = Some(refused::told(refused));
+            }
+            // Tokio's timers cost a visit at each millisecond: only programs that use them pay.
+            let again = take_wanted_tokio() && !kept.tokio.swap(true, Ordering::Relaxed);
+            (!again).then_some(outcome)
         }
-        // Tokio's timers cost a visit at each millisecond: only programs that use them pay.
-        let again = take_wanted_tokio() && !kept.tokio.swap(true, Ordering::Relaxed);
-        (!again).then_some(outcome)
     };
-    let outcome = nigh_guard::run(entropy, guarded);
-    outcome.or_else(|| nigh_guard::run(entropy, guarded)).unwrap_or_default()
+    if !kept.draws.load(Ordering::Relaxed) {
+        let mut thread = kept.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        match thread.run(entropy, inside.clone()) {
+            Some(ran) => {
+                // A seed that fails fails alone: what users keep per thread may be of those before it.
+                let passed = ran.as_ref().is_none_or(|outcome| outcome.failure.is_none()); // mutant sim-failure-of-others: let passed = true;
+                if passed {
+                    return ran;
+                }
+                *thread = Reused::default();
+            }
+            None => kept.draws.store(true, Ordering::Relaxed),
+        }
+    }
+    nigh_guard::run(entropy, inside)
 }
 
 /// Runs `scenario` once.

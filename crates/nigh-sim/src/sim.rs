@@ -8,14 +8,16 @@ use std::future::Future;
 use std::ops::{Deref, Range};
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use nigh::engine::Blueprint;
 use nigh::{App, Ask, Nigh, Service};
+use nigh_guard::Reused;
 
 use crate::book::{Always, Finally};
 use crate::durable::Durable;
+use crate::harness::Outcome;
 use crate::rng::Rng;
 use crate::tasks;
 
@@ -52,6 +54,10 @@ impl Topology {
 pub(crate) struct Kept {
     /// Its code uses tokio's timers or tasks; found out by a run without them.
     pub(crate) tokio: AtomicBool,
+    /// Something draws entropy: hash maps and generators of a thread are seeded once, so each seed needs a fresh one.
+    pub(crate) draws: AtomicBool,
+    /// For seeds of programs in which nothing does.
+    pub(crate) thread: Mutex<Reused<Option<Outcome>>>,
     pub(crate) blueprint: OnceLock<Result<Blueprint, String>>,
 }
 

@@ -6,6 +6,8 @@
 
 #![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nigh::prelude::*;
@@ -13,12 +15,12 @@ use nigh_sim::{Client, Sim};
 
 /// Of debug builds and of release builds.
 const HASHES: [(u64, &str, u64); 6] = [
-    (0, "two-webs", 0x8e7bf36590c44ee0),
-    (1, "one-process", 0x2dd5887673026968),
-    (2, "two-owners", 0xde521bde45216d96),
-    (3, "two-owners", 0xcde77481c2dd73cb),
-    (4, "two-webs", 0x5ce339b246363cc7),
-    (5, "two-owners", 0xe9ddfdd88383a2be),
+    (0, "two-webs", 0x29f41b2d8ec558e6),
+    (1, "one-process", 0xa877ee70601bd0a3),
+    (2, "two-owners", 0xfe3d0d698ced6bb0),
+    (3, "two-owners", 0x5b61b9bbdb7b515b),
+    (4, "two-webs", 0xdcde0115a9ab6c57),
+    (5, "two-owners", 0xa3a825f1cdfe5f11),
 ];
 
 /// Set for the second process, which prints instead of comparing.
@@ -89,6 +91,33 @@ fn ledger(sim: &mut Sim) {
     });
 }
 
+/// Nothing in it draws entropy from the system, so that its seeds share a thread.
+fn quiet(sim: &mut Sim) {
+    sim.app(|| App::new("quiet").entity::<Ledger>());
+    sim.clients(3, |mut client: Client| async move {
+        for n in client.times(8) {
+            drop(client.call(Ledger::at("a").add(format!("line {n}"))).await);
+            let pause = Duration::from_micros(client.draw(50_000));
+            client.sleep(pause).await;
+        }
+    });
+}
+
+thread_local! {
+    static RUNS: Cell<u32> = {
+        THREADS.fetch_add(1, Ordering::Relaxed);
+        Cell::new(0)
+    };
+}
+/// Threads on which `once_per_thread` ran.
+static THREADS: AtomicU32 = AtomicU32::new(0);
+
+/// Fails where it ran before: its author keeps something per thread.
+fn once_per_thread(sim: &mut Sim) {
+    quiet(sim);
+    assert_eq!(RUNS.replace(1), 0, "it ran here before");
+}
+
 fn hashes(seeds: &[u64]) -> Vec<(u64, String, u64)> {
     let of = nigh_sim::__private::trace_hashes(ledger, seeds);
     of.into_iter().zip(seeds).map(|((topology, hash), seed)| (*seed, topology, hash)).collect()
@@ -120,6 +149,20 @@ fn a_seed_alone_is_as_after_others() {
     let alone: Vec<_> = [9, 8, 7].iter().flat_map(|seed| hashes(&[*seed])).collect();
     assert_eq!(batch, alone);
     assert_eq!(batch, hashes(&[9, 8, 7]), "and again");
+}
+
+#[test]
+fn a_seed_alone_is_as_after_others_on_its_thread() {
+    let batch = nigh_sim::__private::trace_hashes(quiet, &[9, 8, 7]);
+    let alone = [9, 8, 7].iter().flat_map(|seed| nigh_sim::__private::trace_hashes(quiet, &[*seed]));
+    assert_eq!(batch, alone.collect::<Vec<_>>());
+}
+
+#[test]
+fn a_seed_that_fails_after_others_and_passes_alone_passes() {
+    nigh_sim::__private::trace_hashes(once_per_thread, &[1, 2, 3]);
+    // The first seed has a thread; the second fails there and has its own; the third begins a new one.
+    assert_eq!(THREADS.load(Ordering::Relaxed), 3);
 }
 
 /// Addresses, and what a process draws once, are other ones there.

@@ -89,6 +89,15 @@ const SHARED_SIZE_MIN: usize = 4 << 10;
 /// A slice shorter than this part of its buffer is copied, so that four values pin at most four times their size.
 const SHARED_PART_MIN: usize = 4;
 
+/// The seven low bits of each byte, side by side: gaps are closed pairwise.
+#[inline]
+fn joined(word: u64) -> u64 {
+    let x = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let x = (x & 0x007f_007f_007f_007f) | (x & 0x7f00_7f00_7f00_7f00) >> 1;
+    let x = (x & 0x0000_3fff_0000_3fff) | (x & 0x3fff_0000_3fff_0000) >> 2;
+    (x & 0x0fff_ffff) | (x & 0x0fff_ffff_0000_0000) >> 4
+}
+
 /// A bounded reader: what it makes in memory is paid from a budget that the input's length sets.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -167,14 +176,11 @@ impl<'a> Reader<'a> {
         let word = u64::from_le_bytes(*word);
         let stop = !word & 0x8080_8080_8080_8080;
         if stop == 0 {
-            return self.var_slow();
+            return self.var_over_56_bits(word);
         }
         let n = (stop.trailing_zeros() + 1) / 8;
-        // Keep n bytes, drop their top bits, then close the gaps pairwise.
-        let x = word & (u64::MAX >> (64 - 8 * n)) & 0x7f7f_7f7f_7f7f_7f7f;
-        let x = (x & 0x007f_007f_007f_007f) | (x & 0x7f00_7f00_7f00_7f00) >> 1;
-        let x = (x & 0x0000_3fff_0000_3fff) | (x & 0x3fff_0000_3fff_0000) >> 2;
-        let x = (x & 0x0fff_ffff) | (x & 0x0fff_ffff_0000_0000) >> 4;
+        // Keep n bytes.
+        let x = joined(word & (u64::MAX >> (64 - 8 * n)));
         // One encoding per value: a last group of zeros could have been left out.
         let overlong = x >> (7 * (n - 1)) == 0; // mutant varint-overlong: let overlong = false;
         if overlong {
@@ -183,7 +189,19 @@ impl<'a> Reader<'a> {
         self.rest = &self.rest[n as usize..];
         Ok(x)
     }
-    /// Near the end of the input, or over 8 bytes long.
+    /// Nine bytes or ten, of which `word` is the first eight.
+    fn var_over_56_bits(&mut self, word: u64) -> Result<u64, DecodeError> {
+        // The tenth holds the last bit.
+        let ends = self.rest.get(9) == Some(&1); // mutant varint-past-64-bits: let ends = self.rest.len() > 9;
+        let (high, n) = match self.rest[8..] {
+            [b @ 1..0x80, ..] => (u64::from(b), 9),
+            [b, ..] if b >= 0x80 && ends => (u64::from(b & 0x7f) | 0x80, 10),
+            _ => return self.var_slow(),
+        };
+        self.rest = &self.rest[n..];
+        Ok(joined(word) | high << 56)
+    }
+    /// Near the end of the input, or malformed.
     fn var_slow(&mut self) -> Result<u64, DecodeError> {
         u64::try_from(self.leb(10)?).map_err(|_| DecodeError::Varint)
     }

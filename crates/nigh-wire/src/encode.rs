@@ -33,17 +33,23 @@ impl Out {
         } else if v >> 56 == 0 {
             self.var_word(v);
         } else {
-            self.var128(u128::from(v));
+            // Eight whole groups, then what is over 56 bits: one byte or two.
+            self.groups(v & ((1 << 56) - 1), 0x8080_8080_8080_8080, 8);
+            self.var(v >> 56);
         }
     }
     /// Two to eight bytes: spreads the groups of seven bits over a word, writes it whole, keeps what counts.
     #[inline(never)]
     fn var_word(&mut self, v: u64) {
         let n = (70 - v.leading_zeros()) as usize / 7;
+        self.groups(v, 0x8080_8080_8080_8080 & ((1u64 << (8 * (n - 1))) - 1), n);
+    }
+    /// `n` groups of seven bits, those in `more` followed by others.
+    #[inline]
+    fn groups(&mut self, v: u64, more: u64, n: usize) {
         let x = (v & 0x0fff_ffff) | (v & 0x00ff_ffff_f000_0000) << 4;
         let x = (x & 0x0000_3fff_0000_3fff) | (x & 0x0fff_c000_0fff_c000) << 2;
         let x = (x & 0x007f_007f_007f_007f) | (x & 0x3f80_3f80_3f80_3f80) << 1;
-        let more = 0x8080_8080_8080_8080 & ((1u64 << (8 * (n - 1))) - 1);
         let at = self.buf.len();
         self.buf.extend_from_slice(&(x | more).to_le_bytes());
         self.buf.truncate(at + n);

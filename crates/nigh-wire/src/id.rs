@@ -3,14 +3,30 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{Time, Wire};
+use crate::wire::Plain;
+use crate::{Builder, DecodeError, NodeId, Out, Reader, Time, Wire};
 
 #[cfg(test)]
 mod tests;
 
 /// One user of numbers at a time (R1): drawn at random at each start of a process, 128 bits.
-#[derive(Wire, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerId(pub u128);
+
+/// 16 bytes, little-endian: all its bits are random, so a shorter form would be longer.
+impl Wire for CallerId {
+    const MIN: usize = 16;
+    type Shape = Plain;
+    fn node(b: &mut Builder) -> NodeId {
+        <[u8; 16]>::node(b)
+    }
+    fn encode(&self, out: &mut Out) {
+        out.raw(&self.0.to_le_bytes());
+    }
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(CallerId(u128::from_le_bytes(r.array()?)))
+    }
+}
 
 impl fmt::Debug for CallerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,8 +49,23 @@ pub struct CallId {
 }
 
 /// 64 bits over entity, key, method and argument bytes (R3): tells apart two calls under one id.
-#[derive(Wire, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u64);
+
+/// 8 bytes, little-endian, as [`CallerId`] is 16.
+impl Wire for Fingerprint {
+    const MIN: usize = 8;
+    type Shape = Plain;
+    fn node(b: &mut Builder) -> NodeId {
+        <[u8; 8]>::node(b)
+    }
+    fn encode(&self, out: &mut Out) {
+        out.raw(&self.0.to_le_bytes());
+    }
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Fingerprint(u64::from_le_bytes(r.array()?)))
+    }
+}
 
 impl Fingerprint {
     /// Of a call as it was sent. Each part is prefixed by its length, so that none can pose as another.

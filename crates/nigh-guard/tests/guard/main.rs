@@ -19,7 +19,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
-use nigh_guard::{REFUSED_MAX, Refused, What, enter, pass, reseed, run, set_time, take_refused};
+use nigh_guard::{REFUSED_MAX, Refused, Reused, What, enter, pass, reseed, run, set_time, take_refused};
 
 mod user;
 
@@ -292,4 +292,23 @@ fn notes_are_readable() {
     });
     assert!(debug(&refused).contains("guard::user::sleeps"), "{refused:?}");
     assert!(refused[0].to_string().starts_with("`guard::user::sleeps` asked for a sleep in real time at "));
+}
+
+#[test]
+fn a_thread_is_used_until_something_draws_on_it() {
+    let mut reused = Reused::default();
+    let id = || thread::current().id();
+    let first = reused.run(1, id).expect("nothing was drawn");
+    assert_ne!(first, id(), "it is a thread of its own");
+    assert_eq!(reused.run(2, id), Some(first));
+    let draws = || {
+        drop(std::collections::HashMap::<u8, u8>::new());
+        thread::current().id()
+    };
+    assert_eq!(reused.run(3, draws), None, "the keys of hash maps are drawn once per thread");
+    let second = reused.run(4, id).expect("nothing was drawn");
+    assert_ne!(second, first);
+    let said = catch_unwind(AssertUnwindSafe(|| reused.run(5, || panic!("of the run"))));
+    assert_eq!(said.expect_err("it goes on in the caller").downcast_ref(), Some(&"of the run"));
+    assert!(reused.run(6, id).is_some());
 }

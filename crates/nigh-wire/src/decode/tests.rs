@@ -40,6 +40,9 @@ fn hostile_bytes_are_refused() {
     refused::<(u64, [u8; 9])>(&[0x85, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1], Varint);
     refused::<u64>(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], Varint); // 2^64 and more.
     refused::<u64>(&[0x80; 11], Varint);
+    refused::<(u64, u8)>(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1], Varint);
+    refused::<(u64, u8)>(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1], Varint);
+    refused::<(u64, u8)>(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x81, 1], Varint);
     refused::<u128>(&[&[0xff; 18][..], &[4]].concat(), Varint);
     refused::<u16>(&[0x80, 0x80, 4], Range);
     refused::<u32>(&[0x80, 0x80, 0x80, 0x80, 0x10], Range);
@@ -244,5 +247,20 @@ proptest! {
         prop_assert_eq!(decoded.is_ok(), s.to_json(&bytes).is_ok());
         let canonical = decoded.is_ok_and(|v| encode(&v) == bytes);
         prop_assert_eq!(s.order_key(&bytes).is_ok(), canonical);
+    }
+}
+
+/// Numbers of every length come back, at each edge of a group of seven bits, with and without bytes behind them.
+#[test]
+fn numbers_of_every_length_come_back() {
+    for bits in 0..64 {
+        for n in [1u64 << bits, (1 << bits) - 1, (1 << bits) | 1, u64::MAX >> bits, u64::MAX << bits] {
+            let bytes = crate::encode(&n);
+            let groups = (64 - n.leading_zeros()).div_ceil(7).max(1) as usize;
+            assert_eq!((bytes.len(), crate::decode::<u64>(&bytes)), (groups, Ok(n)), "{n}");
+            assert_eq!(bytes, crate::encode(&u128::from(n)), "{n}: one form for all widths");
+            let followed = (n, [7u8; 9]);
+            assert_eq!(crate::decode::<(u64, [u8; 9])>(&crate::encode(&followed)), Ok(followed), "{n}");
+        }
     }
 }

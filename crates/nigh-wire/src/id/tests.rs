@@ -49,7 +49,8 @@ fn hostile_texts_are_refused() {
 /// Ids are stored: a change here is a change of the format.
 #[test]
 fn stored_form_is_fixed() {
-    assert_eq!(&encode(&id(5, 300, 1))[..], [5, 0xac, 2, 1]);
+    assert_eq!(encode(&id(5, 300, 1)), [&5u128.to_le_bytes()[..], &[0xac, 2, 1]].concat());
+    assert_eq!(&encode(&Fingerprint(0x0102))[..], [2, 1, 0, 0, 0, 0, 0, 0]);
     assert_eq!(Fingerprint::of("Wallet", b"ada", "deposit", &[1]), Fingerprint(FINGERPRINT));
     // No part can pose as another.
     let parts = [

@@ -62,7 +62,8 @@ fn text_is_fixed() {
     let ticket = ticket(1, "Wallet", Some(b"\x03ada".to_vec()), Some("k".into()), 300);
     assert_eq!(ticket.to_string(), TEXT);
 }
-const TEXT: &str = "nighT1.AQEABldhbGxldAEEA2FkYQdkZXBvc2l0BwcHBwcHBwcHBwcHBwcHB6wCAQABa6wC";
+const TEXT: &str =
+    "nighT1.AQAAAAAAAAAAAAAAAAAAAAEABldhbGxldAEEA2FkYQdkZXBvc2l0BwcHBwcHBwcHBwcHBwcHBywBAAAAAAAAAQABa6wC";
 
 proptest! {
     #[test]

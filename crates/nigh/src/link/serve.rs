@@ -133,6 +133,9 @@ impl Server {
     /// What is answered, as frames, each copy once.
     pub(crate) fn answers(&mut self) -> Vec<Frame> {
         let taken = self.outbox.take();
+        if taken.is_empty() {
+            return Vec::new();
+        }
         let open = taken.into_iter().filter(|(slot, _)| self.serving.done(*slot)).collect::<Vec<_>>();
         open.into_iter()
             .map(|(slot, answer)| match answer {

@@ -209,7 +209,7 @@ fn other_format() {
     const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
     let dir = TestDir::new();
     drop(dir.open().expect("a new store"));
-    for (file, found) in [(FILES[1], 2_u32), (FILES[0], 3)] {
+    for (file, found) in [(FILES[1], FORMAT_VERSION + 1), (FILES[0], FORMAT_VERSION + 2)] {
         let db = Database::open(dir.0.join(file)).expect("a file of redb's");
         let format = |db: &Database| {
             let table = db.begin_read().expect("redb works").open_table(META).expect("it is there");
@@ -223,7 +223,11 @@ fn other_format() {
         drop(table);
         write.commit().expect("redb works");
         drop(db);
-        let error = refused(&dir, options(), &[&format!("format version {found}"), "reads 1"]);
+        let error = refused(
+            &dir,
+            options(),
+            &[&format!("format version {found}"), &format!("reads {FORMAT_VERSION}")],
+        );
         assert!(matches!(error, OpenError::Format { .. }), "{error}");
     }
 }

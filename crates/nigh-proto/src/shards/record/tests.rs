@@ -42,14 +42,15 @@ fn records() -> Vec<Record> {
 #[rustfmt::skip] // A line is a record.
 fn stored_bytes_stay() {
     let blob = Blob { time: Time::from_nanos(9), first: Position(300), records: records() };
-    let expected: &[u8] = &[
-        9, 172, 2, 5,
-        0, 1, 1, 2, 3, 4, 5, 1, b'E', 1, b'k', 1, b'm', 1, 1, 1, 1, 1, 0, 0, 1, b'v', 1, b'r', 0, 1, 6, 0, 0,
-        1, 1, 2, 3, 4, 1, b'E', 1, b'k', 1, b'm', 5, 1, 0, 1, b'o', 1,
-        2, 1, 2, 3, 5, 1, 0,
-        3, 1, 2, 3,
-        4,
-    ];
+    let (id, five) = ([&1u128.to_le_bytes()[..], &[2, 3]].concat(), 5u64.to_le_bytes());
+    let expected = [
+        &[9, 172, 2, 5][..],
+        &[0, 1], &id, &[4], &five, &[1, b'E', 1, b'k', 1, b'm', 1, 1, 1, 1, 1, 0, 0, 1, b'v', 1, b'r', 0, 1, 6, 0, 0],
+        &[1], &id, &[4, 1, b'E', 1, b'k', 1, b'm'], &five, &[1, 0, 1, b'o', 1],
+        &[2], &id, &five, &[1, 0],
+        &[3], &id,
+        &[4],
+    ].concat();
     assert_eq!(blob.to_bytes(), expected);
     assert_eq!(Blob::from_bytes(&blob.to_bytes()), Ok(blob));
 }

@@ -14,18 +14,19 @@ fn stored_bytes_stay() {
     let verdict = Verdict::Failed(Bytes::from_static(b"no"));
     let fingerprint = Fingerprint(5);
     let known = Known { floor: 3, doubts: vec![1, 2] };
+    let (one, five) = (1u128.to_le_bytes(), 5u64.to_le_bytes());
     let rows: [(TableKey, TableEntry, &[u8], &[u8]); 5] = [
         (TableKey::Time, TableEntry::Time(time), &[0], &[7, 0, 9]),
         (TableKey::Record { caller, number: 2 },
          TableEntry::Record(RecordEntry { birth: time, fingerprint, verdict: verdict.clone() }),
-         &[1, 1, 2], &[7, 1, 9, 5, 1, 2, b'n', b'o']),
+         &[&[1][..], &one, &[2]].concat(), &[&[7, 1, 9][..], &five, &[1, 2, b'n', b'o']].concat()),
         (TableKey::Mark { caller, target }, TableEntry::Mark(MarkEntry { number: 2, birth: time }),
-         &[2, 1, 1, b'E', 1, b'k'], &[7, 2, 2, 9]),
+         &[&[2][..], &one, &[1, b'E', 1, b'k']].concat(), &[7, 2, 2, 9]),
         (TableKey::Floor(caller), TableEntry::Floor(FloorEntry { known, birth: time }),
-         &[3, 1], &[7, 3, 3, 2, 1, 2, 9]),
+         &[&[3][..], &one].concat(), &[7, 3, 3, 2, 1, 2, 9]),
         (TableKey::Keyed(of), TableEntry::Keyed(KeyedEntry { id, fingerprint, verdict, time }),
          &[4, 3, b'a', b'n', b'n', 1, b'E', 1, b'k', 1, b'm', 1, b'o'],
-         &[7, 4, 1, 2, 9, 5, 1, 2, b'n', b'o', 9]),
+         &[&[7, 4][..], &one, &[2, 9], &five, &[1, 2, b'n', b'o', 9]].concat()),
     ];
     for (key, entry, key_bytes, row_bytes) in rows {
         let row = TableRow { position: Position(7), entry };
