@@ -170,6 +170,16 @@ impl Directory for Disk {
         Ok(Box::new(DiskFile { disk: self.clone(), file }))
     }
 
+    fn drop_cached(&self, name: &str) -> io::Result<()> {
+        let file = {
+            let state = self.state();
+            state.powered()?;
+            let file = *state.image.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+            state.image.files[file].cache_is_ahead.then_some(file)
+        };
+        file.map_or(Ok(()), |file| self.state().perform(Operation::DropCached(file)))
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         if !self.exists(from)? {
             return Err(io::ErrorKind::NotFound.into());

@@ -13,7 +13,7 @@ use nigh::store::{GroupId, Opened, StoreError};
 
 use super::crash::{Counts, Kinds};
 use super::device::{Disk, Faults};
-use super::history::{Player, Run, draw_steps, steps_after_crash};
+use super::history::{Player, Run, draw_steps, steps_after_crash, steps_after_restart};
 use super::image::{Image, Operation};
 use super::model::{Model, Step};
 use super::random::Rng;
@@ -28,6 +28,8 @@ const CRASHES_PER_NAMING: usize = 16;
 const CRASHED_AGAIN_ONCE_IN: u64 = 3;
 /// One in so many operations is one at which the power fails under the running store.
 const POWER_ONCE_IN: u64 = 12;
+/// Power losses after a process has ended for a failed sync and started again.
+const CRASHES_PER_RESTART: usize = 4;
 /// Damaged images of each history, after a planned stop and after a crash each.
 const DAMAGES: usize = 40;
 /// The log in its directory: `spec/store.md`.
@@ -96,6 +98,13 @@ struct Played {
     disk: Disk,
 }
 
+/// What a store did that came back.
+struct GoneOn {
+    disk: Disk,
+    run: Run,
+    incarnation: u128,
+}
+
 impl Explorer<'_> {
     fn history(&mut self) {
         self.report.histories += 1;
@@ -154,9 +163,33 @@ impl Explorer<'_> {
         }
     }
 
+    /// The process ends and starts again on a machine that stays up; its power fails later.
+    fn restart(&mut self, image: &Image, models: &[Model], at: &str) {
+        let kind = "process ends after a failed sync";
+        self.report.crash_points += 1;
+        *self.report.by_operation.entry(kind).or_default() += 1;
+        let at = format!("{at}, {kind}");
+        let seed = self.rng.draw();
+        match self.go_on(image, models, seed, &steps_after_restart(seed)) {
+            Err(what) => self.fail(&at, &what),
+            Ok(gone_on) => {
+                (0..CRASHES_PER_RESTART).for_each(|_| self.crash_again(image, models, &gone_on, &at))
+            }
+        }
+    }
+
     /// Opens what a crash left, goes on working, and may crash again.
     fn recover(&mut self, left: &Image, models: &[Model], at: &str) -> Result<(), String> {
         let seed = self.rng.draw();
+        let gone_on = self.go_on(left, models, seed, &steps_after_crash(seed))?;
+        if self.rng.once_in(CRASHED_AGAIN_ONCE_IN) {
+            self.crash_again(left, models, &gone_on, at);
+        }
+        Ok(())
+    }
+
+    /// Opens the store, which is one of `models`, and plays `steps` on it.
+    fn go_on(&self, left: &Image, models: &[Model], seed: u64, steps: &[Step]) -> Result<GoneOn, String> {
         let incarnation = u128::from(seed) << 1;
         let disk = Disk::new(left.clone(), Faults::default());
         let mut player = Player::new(disk.clone(), Model::none(), incarnation);
@@ -177,15 +210,12 @@ impl Explorer<'_> {
         player.model = model.ok_or(why)?;
         let mut run = Run::default();
         run.steps.push((disk.operation_count(), player.model.clone()));
-        player.play(&steps_after_crash(seed), &mut run)?;
+        player.play(steps, &mut run)?;
         if let Some((step, _, error)) = run.failed {
             return Err(format!("{step:?} afterwards: {error}"));
         }
         drop(player);
-        if self.rng.once_in(CRASHED_AGAIN_ONCE_IN) {
-            self.crash_again(left, models, (&disk, &run, incarnation), at);
-        }
-        Ok(())
+        Ok(GoneOn { disk, run, incarnation })
     }
 
     /// The power fails once more, while the store recovers or goes on.
@@ -193,7 +223,7 @@ impl Explorer<'_> {
         &mut self,
         left: &Image,
         models: &[Model],
-        (disk, run, incarnation): (&Disk, &Run, u128),
+        GoneOn { disk, run, incarnation }: &GoneOn,
         at: &str,
     ) {
         let operations = disk.operations();
@@ -206,7 +236,7 @@ impl Explorer<'_> {
         let models = if n < opened {
             // Nobody was told anything yet.
             let made = models.iter().filter(|model| model.incarnation.is_none());
-            let made: Vec<_> = made.map(|model| model.plan(Step::Open, incarnation).1).collect();
+            let made: Vec<_> = made.map(|model| model.plan(Step::Open, *incarnation).1).collect();
             [models, &made].concat()
         } else {
             models_at(&run.steps, &Model::none(), n)
@@ -256,6 +286,9 @@ impl Explorer<'_> {
         let in_flight = run.failed.map(|(_, model, _)| model);
         let models: Vec<_> = [Some(acknowledged), in_flight].into_iter().flatten().collect();
         self.crash(&disk.image(), &models, &at, kind);
+        if disk.sync_has_failed() {
+            self.restart(&disk.image(), &models, &at);
+        }
     }
 
     /// What was synced decays, after a planned stop and after a crash.

@@ -62,6 +62,13 @@ pub(super) fn steps_after_crash(seed: u64) -> Vec<Step> {
     steps
 }
 
+/// Work over what a failed sync may have left in memory: enough to write over some of it, and to build on the rest.
+pub(super) fn steps_after_restart(seed: u64) -> Vec<Step> {
+    let mut rng = Rng::new(seed);
+    let appends = (0..6).map(|_| Step::Append(rng.draw()));
+    [Step::TakeUpAll].into_iter().chain(appends).chain([Step::Open]).collect()
+}
+
 /// Opens the store of a disk. Each opening knows one more shape than the last, up to three.
 pub(super) fn open(disk: &Disk, incarnation: u128, opens: usize) -> Result<Opened, OpenError> {
     let shape =

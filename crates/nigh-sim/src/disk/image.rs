@@ -22,6 +22,8 @@ pub(super) enum Operation {
     Write(FileId, u64, Bytes),
     SetLen(FileId, u64),
     Sync(FileId),
+    /// Of a file whose sync had failed: reads see what is on the platter, and what was changed since.
+    DropCached(FileId),
 }
 
 impl Operation {
@@ -33,6 +35,7 @@ impl Operation {
             Operation::Write(..) => "write",
             Operation::SetLen(..) => "set_len",
             Operation::Sync(_) => "sync",
+            Operation::DropCached(_) => "drop of the cache",
         }
     }
 
@@ -113,6 +116,12 @@ impl Image {
                     file.unsynced.clear();
                     file.platter = file.cache.clone();
                 }
+            }
+            Operation::DropCached(file) => {
+                let file = &mut self.files[*file];
+                file.cache = file.platter.clone();
+                file.unsynced.iter().for_each(|change| change.apply(&mut file.cache));
+                file.cache_is_ahead = false;
             }
         }
     }

@@ -50,6 +50,8 @@ impl File {
         directory: &Arc<dyn Directory>,
         name: &'static str,
     ) -> Result<(File, Database), StoreError> {
+        // R9: what a failed sync has left in the system's memory is not durable, and is not to be read.
+        directory.drop_cached(name).map_err(StoreError::Io)?; // mutant cache-kept: directory.exists(name).map_err(StoreError::Io)?;
         open_named(directory, name, name)
     }
 

@@ -7,8 +7,8 @@
 //! 3. [`log`]: heads, cut and groups follow one another; [`rows`]: none is ahead of the log.
 //! 4. The gates open.
 //!
-//! [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open reads through the
-//! system's cache, which may still hold pages that never reached the disk: dropping them first is for later.
+//! [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open drops what the system's
+//! cache holds of both files before it reads, since that may never have reached the disk.
 
 use std::collections::BTreeMap;
 use std::io;

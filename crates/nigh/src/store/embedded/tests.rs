@@ -87,6 +87,9 @@ impl Directory for FaultyDirectory {
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
         Ok(Box::new(Faulty(self.0.open(name)?, self.1.clone())))
     }
+    fn drop_cached(&self, name: &str) -> io::Result<()> {
+        self.0.drop_cached(name)
+    }
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.0.rename(from, to)
     }
@@ -284,4 +287,26 @@ fn gate_holds_and_releases() {
     assert_eq!(all(&*file), "abCxy..");
     gate.write(0, b"A").expect("at once");
     assert_eq!((all(&gate).as_str(), all(&*file).as_str()), ("AbCxy..", "AbCxy.."));
+}
+
+/// R9: what is read after an opening is what the disk has: the first page of a file is no longer in memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn cached_pages_are_dropped() {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    // Beside the test's own file: a system's folder for temporary files may be in memory, where nothing else is.
+    let root = std::env::current_exe().expect("a test is a file").with_extension("cached");
+    let directory = RealDirectory(root.clone());
+    drop(directory.lock().expect("made"));
+    std::fs::write(root.join("log.redb"), vec![7; 64 << 10]).expect("written");
+    let file = std::fs::File::open(root.join("log.redb")).expect("it is there");
+    file.sync_all().expect("synced");
+    let in_memory = || {
+        let mut page = [0; 4096];
+        preadv2(&file, &mut [io::IoSliceMut::new(&mut page)], 0, ReadWriteFlags::NOWAIT)
+    };
+    assert_eq!(in_memory(), Ok(4096), "it was written a moment ago");
+    directory.drop_cached("log.redb").expect("dropped");
+    assert_eq!(in_memory(), Err(Errno::AGAIN));
+    std::fs::remove_dir_all(root).expect("removed");
 }
