@@ -300,7 +300,8 @@ fn unsettled(ended: &Ended, left: &Left, open: &[String]) -> String {
         Why::Spinning(Some(owner)) => {
             format!("a task of process {} runs on without time passing", owner.node)
         }
-        _ => format!("{} s have passed", ended.simulated / 1_000_000_000),
+        // The next thing would happen later.
+        _ => format!("{} s have passed", HORIZON.as_secs()),
     };
     let left: Vec<String> = left.numbers().iter().map(|number| format!("client {number}")).collect();
     let left = if left.is_empty() {

@@ -21,6 +21,8 @@ const CONFIRM: std::ops::RangeInclusive<u64> = 50_000..=20_000_000;
 const SLOW: u64 = 200_000_000;
 /// A process that dies because a point says so is back after this.
 const SOON: Duration = Duration::from_millis(30);
+/// Who connects gives up after this: as nigh does over TCP.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// A sweep that was not done in one step goes on after this.
 const SWEEP_ON: u64 = 2_000_000;
 /// At the end, what is not durable yet is looked at again after this.
@@ -314,9 +316,10 @@ impl World {
         }
         let reaches = self.network.delayed(now, owner.node, to);
         if self.processes[usize::from(to)].up.is_none() {
-            // Refused: there is nobody.
+            // Refused: there is nobody. What hinders the network may hide that for long.
+            let heard = reaches.min(now + nanos(CONNECT_MAX)); // mutant sim-dial-waits: let heard = reaches;
             let again = self.rng.between(DIAL_AGAIN);
-            return stage.push(reaches + again, Event::Dial(owner));
+            return stage.push(heard + again, Event::Dial(owner));
         }
         let wire = self.network.wire(owner, self.life(to));
         let linked = self.within(owner, |world| {
