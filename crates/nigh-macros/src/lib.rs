@@ -34,7 +34,7 @@ pub fn wire_of_wire_crate(input: Raw) -> Raw {
 
 /// The state of an entity, on a struct with named fields: `#[derive(Default, State)]`.
 ///
-/// Each field is a wire type or a `nigh::Map`.
+/// Each field is a wire type, or a `nigh::Map`, `nigh::Set` or `nigh::List`.
 #[proc_macro_derive(State)]
 pub fn state(input: Raw) -> Raw {
     derive_state::derive(input.into()).into()

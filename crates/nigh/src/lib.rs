@@ -53,7 +53,7 @@ pub use nigh_wire::{
 };
 pub use node::{Commits, Node};
 pub use service::{Asked, Service};
-pub use state::{Map, Part, State};
+pub use state::{List, Map, Part, Set, State};
 pub use tx::Tx;
 
 /// What derives write; not for people.

@@ -1,78 +1,58 @@
 //! `Map`: an ordered map whose changes are recorded one by one, so that a change of one key costs one key.
 //!
-//! While a method runs, the map keeps the first value that each touched key had before it: enough to undo
-//! the method, and to know which keys the redo names. A map may also leave its field whole (`mem::take`,
-//! assignment, `mem::swap`): it then carries its log along, and when it is dropped its contents go to a
-//! *home* that the runtime holds, so that undoing finds them.
-//!
-//! The change in a redo is `0`, a count and `(key, option of the value)` for each key that changed; or `1` and
-//! the whole map, where the map was replaced or that is shorter.
+//! What it notes is the first value that each touched key had before the method; [`tracked`](super::tracked) does the
+//! rest. The parts of a change are a count and `(key, option of the value)` for each key that changed.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
-use std::mem;
 use std::ops::{Index, RangeBounds};
-use std::sync::{Arc, OnceLock};
 
 use nigh_wire::{Builder, DecodeError, NodeId, Out, Reader, Wire};
 
+use super::tracked::{Before, Home, Tracked};
 use crate::state::Part;
-
-/// First byte of a change: keys follow.
-const KEYS: u8 = 0;
-/// First byte of a change: the whole map follows.
-const WHOLE: u8 = 1;
 
 /// An ordered map in the state of an entity. An update of one key costs one key, whatever the size.
 ///
 /// Works as [`BTreeMap`] does. What may change a value copies it once a method: `K` and `V` are `Clone`.
-pub struct Map<K, V> {
-    entries: BTreeMap<K, V>,
-    /// While a method runs that began with this map in its state.
-    log: Option<Log<K, V>>,
-}
+#[derive(Clone)]
+pub struct Map<K, V>(Tracked<BTreeMap<K, V>, Touched<K, V>>);
 
-/// Where the contents of a map go that is dropped while a method runs.
-type Home<K, V> = Arc<OnceLock<Moved<K, V>>>;
-
-struct Log<K, V> {
-    /// What touched keys had before the method; `None` if they were absent.
-    before: BTreeMap<K, Option<V>>,
-    home: Home<K, V>,
-}
-
-/// A map that was dropped, and what undoes it.
-#[doc(hidden)]
-pub struct Moved<K, V> {
-    entries: BTreeMap<K, V>,
-    before: BTreeMap<K, Option<V>>,
-}
+/// What touched keys had before the method; `None` if they were absent.
+type Touched<K, V> = BTreeMap<K, Option<V>>;
 
 impl<K, V> Map<K, V> {
     /// An empty map.
     pub const fn new() -> Self {
-        Map { entries: BTreeMap::new(), log: None }
+        Map(Tracked::new(BTreeMap::new()))
     }
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.0.get().len()
     }
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.get().is_empty()
     }
     /// All entries, by key.
     pub fn iter(&self) -> btree_map::Iter<'_, K, V> {
-        self.entries.iter()
+        self.0.get().iter()
     }
     /// All keys, in order.
     pub fn keys(&self) -> btree_map::Keys<'_, K, V> {
-        self.entries.keys()
+        self.0.get().keys()
     }
     /// All values, by key.
     pub fn values(&self) -> btree_map::Values<'_, K, V> {
-        self.entries.values()
+        self.0.get().values()
+    }
+}
+
+impl<K: Clone, V: Clone> Map<K, V> {
+    /// Its keys, in order; copies, as [`IntoIterator`] does.
+    pub fn into_keys(self) -> btree_map::IntoKeys<K, V> {
+        self.0.into_contents().into_keys()
     }
 }
 
@@ -82,22 +62,22 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.entries.get(key)
+        self.0.get().get(key)
     }
     /// True if `key` has a value.
     pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
     {
-        self.entries.contains_key(key)
+        self.0.get().contains_key(key)
     }
     /// The entry of the smallest key.
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.first_key_value()
+        self.0.get().first_key_value()
     }
     /// The entry of the largest key.
     pub fn last_key_value(&self) -> Option<(&K, &V)> {
-        self.entries.last_key_value()
+        self.0.get().last_key_value()
     }
     /// The entries whose keys are in `range`, by key.
     ///
@@ -108,211 +88,158 @@ impl<K: Ord, V> Map<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.entries.range(range)
+        self.0.get().range(range)
     }
 }
 
 impl<K: Ord + Clone, V: Clone> Map<K, V> {
-    /// Notes what `key` has now, if a method runs that has not touched it yet. Comes before every change.
-    fn note(&mut self, key: &K) {
-        if let Some(log) = &mut self.log
-            && !log.before.contains_key(key)
+    /// The entries, after it was noted what `key` has now, if a method runs that has not touched it yet.
+    fn touch(&mut self, key: &K) -> &mut BTreeMap<K, V> {
+        let (entries, before) = self.0.get_mut();
+        if let Some(before) = before
+            && !before.contains_key(key)
         {
-            log.before.insert(key.clone(), self.entries.get(key).cloned());
+            before.insert(key.clone(), entries.get(key).cloned());
         }
+        entries
     }
     /// Removes an entry that nobody wants to see, without a copy of its value.
     fn discard(&mut self, key: K) {
-        let old = self.entries.remove(&key);
-        if let Some(log) = &mut self.log {
-            log.before.entry(key).or_insert(old);
+        let (entries, before) = self.0.get_mut();
+        let old = entries.remove(&key);
+        if let Some(before) = before {
+            before.entry(key).or_insert(old);
         }
     }
     /// Sets the value of `key`, and returns the one it had.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.note(&key);
-        self.entries.insert(key, value)
+        self.touch(&key).insert(key, value)
     }
     /// Removes `key`, and returns the value it had.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: Borrow<Q>,
     {
-        let key = self.entries.get_key_value(key)?.0.clone();
-        self.note(&key);
-        self.entries.remove(key.borrow())
+        let key = self.0.get().get_key_value(key)?.0.clone();
+        self.touch(&key).remove(key.borrow())
     }
     /// The value of `key`, to change in place.
     pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
     {
-        if self.log.is_some() {
-            let key = self.entries.get_key_value(key)?.0.clone();
-            self.note(&key);
+        let (entries, before) = self.0.get_mut();
+        if let Some(before) = before {
+            let (key, old) = entries.get_key_value(key)?;
+            if !before.contains_key::<K>(key) {
+                before.insert(key.clone(), Some(old.clone()));
+            }
         }
-        self.entries.get_mut(key)
+        entries.get_mut(key)
     }
     /// Changes the value of `key` in place, from the default if it has none, and returns what `change` does.
     pub fn update<R>(&mut self, key: K, change: impl FnOnce(&mut V) -> R) -> R
     where
         V: Default,
     {
-        self.note(&key);
-        change(self.entries.entry(key).or_default())
+        change(self.touch(&key).entry(key).or_default())
     }
     /// Removes the entry of the smallest key, and returns it.
     pub fn pop_first(&mut self) -> Option<(K, V)> {
-        let key = self.entries.first_key_value()?.0.clone();
-        self.note(&key);
-        self.entries.pop_first()
+        let key = self.first_key_value()?.0.clone();
+        self.touch(&key).pop_first()
     }
     /// Removes the entry of the largest key, and returns it.
     pub fn pop_last(&mut self) -> Option<(K, V)> {
-        let key = self.entries.last_key_value()?.0.clone();
-        self.note(&key);
-        self.entries.pop_last()
+        let key = self.last_key_value()?.0.clone();
+        self.touch(&key).pop_last()
     }
     /// Keeps the entries for which `keep` says so.
     ///
     /// Values are only shown: else each of them would have to be copied first.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &V) -> bool) {
-        let gone: Vec<K> = self.entries.iter().filter(|(k, v)| !keep(k, v)).map(|(k, _)| k.clone()).collect();
+        let gone: Vec<K> = self.iter().filter(|(k, v)| !keep(k, v)).map(|(k, _)| k.clone()).collect();
         gone.into_iter().for_each(|key| self.discard(key));
     }
     /// Removes all entries.
     pub fn clear(&mut self) {
-        for (key, old) in mem::take(&mut self.entries) {
-            if let Some(log) = &mut self.log {
-                log.before.entry(key).or_insert(Some(old));
+        let (entries, mut before) = self.0.get_mut();
+        for (key, old) in std::mem::take(entries) {
+            if let Some(before) = &mut before {
+                before.entry(key).or_insert(Some(old));
             }
         }
     }
 }
 
-/// A map that leaves its field while a method runs leaves its contents behind.
-impl<K, V> Drop for Map<K, V> {
-    fn drop(&mut self) {
-        if let Some(Log { before, home }) = self.log.take() {
-            let contents = Moved { entries: mem::take(&mut self.entries), before };
-            // A home belongs to one map, and a map is dropped once: it was empty.
-            let _ = home.set(contents);
+impl<K: Wire + Ord + Clone, V: Wire + Clone> Before for Touched<K, V> {
+    type Of = BTreeMap<K, V>;
+    fn begin(_: &BTreeMap<K, V>) -> Self {
+        Touched::new()
+    }
+    fn revert(self, entries: &mut BTreeMap<K, V>) {
+        let before = self; // mutant undo-forgets-entry: let before = { let mut all = self; all.pop_first(); all };
+        for (key, old) in before {
+            match old {
+                Some(value) => entries.insert(key, value),
+                None => entries.remove(&key),
+            };
         }
     }
-}
-
-impl<K, V> Map<K, V> {
-    /// True if this is the map that the method began with, under `home`.
-    fn is_of(&self, home: &Home<K, V>) -> bool {
-        self.log.as_ref().is_some_and(|log| Arc::ptr_eq(&log.home, home))
-    }
-}
-
-/// Puts back what was there before.
-fn revert<K: Ord, V>(entries: &mut BTreeMap<K, V>, before: BTreeMap<K, Option<V>>) {
-    for (key, old) in before {
-        match old {
-            Some(value) => entries.insert(key, value),
-            None => entries.remove(&key),
-        };
-    }
-}
-
-fn encoded<T: Wire>(value: &T) -> Out {
-    let mut out = Out::default();
-    value.encode(&mut out);
-    out
-}
-
-impl<K: Wire + Ord + Clone, V: Wire + Clone> Map<K, V> {
-    /// Appends the keys whose values are not what they were, and how many they are.
-    fn changes(&self, before: &BTreeMap<K, Option<V>>, redo: &mut Out) -> usize {
+    fn changes(self, entries: &BTreeMap<K, V>, redo: &mut Out) -> usize {
+        let mut changes = Out::default();
         let mut count = 0;
-        for (key, old) in before {
-            let now = self.entries.get(key).map(encoded);
-            let same = match (old, &now) {
-                (Some(old), Some(now)) => encoded(old).as_slice() == now.as_slice(),
-                (old, now) => old.is_none() && now.is_none(),
-            };
-            if same {
+        for (key, old) in &self {
+            let now = entries.get(key).map(nigh_wire::encode);
+            if old.as_ref().map(nigh_wire::encode) == now {
                 continue;
             }
             count += 1;
-            key.encode(redo);
-            redo.byte(u8::from(now.is_some()));
-            redo.raw(now.as_ref().map_or(&[], Out::as_slice));
+            key.encode(&mut changes);
+            changes.byte(u8::from(now.is_some()));
+            changes.raw(now.as_deref().unwrap_or_default());
         }
+        redo.var(count as u64);
+        redo.raw(changes.as_slice());
         count
+    }
+    fn parts(entries: &BTreeMap<K, V>) -> usize {
+        entries.len()
+    }
+    fn apply(entries: &mut BTreeMap<K, V>, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..redo.var()? {
+            let key = K::decode(redo)?;
+            match redo.tag()? {
+                true => entries.insert(key, redo.nested(V::decode)?),
+                false => entries.remove(&key),
+            };
+        }
+        Ok(())
     }
 }
 
 impl<K: Wire + Ord + Clone, V: Wire + Clone> Part for Map<K, V> {
-    type Saved = Home<K, V>;
+    type Saved = Home<BTreeMap<K, V>, Touched<K, V>>;
     fn begin(&mut self) -> Self::Saved {
-        let home = Home::default();
-        self.log = Some(Log { before: BTreeMap::new(), home: Arc::clone(&home) });
-        home
+        self.0.begin()
     }
     fn release(&mut self, home: &Self::Saved) {
-        let mine = self.is_of(home); // mutant undo-keeps-foreign-map: let mine = true;
-        if !mine {
-            // It may be another field's: dropping it sends it home.
-            drop(mem::take(self));
-        }
+        self.0.release(home);
     }
     fn undo(&mut self, home: Self::Saved) {
-        let mine = self.is_of(&home); // mutant undo-forgets-replaced-map: let mine = true;
-        if !mine {
-            let gone = Arc::into_inner(home).and_then(OnceLock::into_inner);
-            let gone = gone.expect("a map that left its field was dropped when its method ended");
-            self.entries = gone.entries;
-            revert(&mut self.entries, gone.before);
-            return;
-        }
-        let log = self.log.take().expect("the map is the one that this method began with");
-        let before = log.before; // mutant undo-forgets-entry: let before = { let mut all = log.before; all.pop_first(); all };
-        revert(&mut self.entries, before);
+        self.0.undo(home);
     }
     fn commit(&mut self, home: Self::Saved, field: u64, redo: &mut Out) -> bool {
-        let same = self.is_of(&home); // mutant redo-forgets-replaced-map: let same = self.is_of(&home) || self.log.is_none();
-        let before = self.log.take().map(|log| log.before).unwrap_or_default();
-        let mut changes = Out::default();
-        let count = self.changes(&before, &mut changes);
-        if same && count == 0 {
-            return false;
-        }
-        redo.var(field);
-        if same && count <= self.entries.len() {
-            redo.byte(KEYS);
-            redo.var(count as u64);
-            redo.raw(changes.as_slice());
-        } else {
-            redo.byte(WHOLE);
-            self.entries.encode(redo);
-        }
-        true
+        self.0.commit(&home, field, redo)
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
-        match redo.byte()? {
-            KEYS => {
-                for _ in 0..redo.var()? {
-                    let key = K::decode(redo)?;
-                    match redo.tag()? {
-                        true => self.entries.insert(key, redo.nested(V::decode)?),
-                        false => self.entries.remove(&key),
-                    };
-                }
-            }
-            WHOLE => self.entries = BTreeMap::decode(redo)?,
-            _ => return Err(DecodeError::Variant),
-        }
-        Ok(())
+        self.0.apply(redo)
     }
     fn snapshot(&self, out: &mut Out) {
-        self.entries.encode(out);
+        self.0.get().encode(out);
     }
     fn restore(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Map { entries: BTreeMap::decode(r)?, log: None })
+        Ok(Map(Tracked::new(BTreeMap::decode(r)?)))
     }
     fn node(b: &mut Builder) -> NodeId {
         <BTreeMap<K, V> as Wire>::node(b)
@@ -324,25 +251,14 @@ impl<K, V> Default for Map<K, V> {
         Map::new()
     }
 }
-/// A copy is an ordinary value: what happens to it is nobody's change until it is put into a state.
-impl<K: Clone, V: Clone> Clone for Map<K, V> {
-    fn clone(&self) -> Self {
-        Map { entries: self.entries.clone(), log: None }
-    }
-}
 impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.entries.fmt(f)
-    }
-}
-impl<K, V> fmt::Debug for Moved<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Moved")
+        self.0.get().fmt(f)
     }
 }
 impl<K: PartialEq, V: PartialEq> PartialEq for Map<K, V> {
     fn eq(&self, other: &Self) -> bool {
-        self.entries == other.entries
+        self.0.get() == other.0.get()
     }
 }
 impl<K: Eq, V: Eq> Eq for Map<K, V> {}
@@ -350,7 +266,7 @@ impl<K: Eq, V: Eq> Eq for Map<K, V> {}
 impl<K: Borrow<Q> + Ord, V, Q: Ord + ?Sized> Index<&Q> for Map<K, V> {
     type Output = V;
     fn index(&self, key: &Q) -> &V {
-        &self.entries[key]
+        &self.0.get()[key]
     }
 }
 impl<K: Ord + Clone, V: Clone> Extend<(K, V)> for Map<K, V> {
@@ -360,7 +276,7 @@ impl<K: Ord + Clone, V: Clone> Extend<(K, V)> for Map<K, V> {
 }
 impl<K: Ord, V> FromIterator<(K, V)> for Map<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Map { entries: entries.into_iter().collect(), log: None }
+        Map(Tracked::new(entries.into_iter().collect()))
     }
 }
 impl<K: Ord, V, const N: usize> From<[(K, V); N]> for Map<K, V> {
@@ -372,15 +288,14 @@ impl<'a, K, V> IntoIterator for &'a Map<K, V> {
     type Item = (&'a K, &'a V);
     type IntoIter = btree_map::Iter<'a, K, V>;
     fn into_iter(self) -> Self::IntoIter {
-        self.entries.iter()
+        self.iter()
     }
 }
 /// Copies, if the map came out of a state in this method: undoing needs the original.
 impl<K: Clone, V: Clone> IntoIterator for Map<K, V> {
     type Item = (K, V);
     type IntoIter = btree_map::IntoIter<K, V>;
-    fn into_iter(mut self) -> Self::IntoIter {
-        let entries = if self.log.is_some() { self.entries.clone() } else { mem::take(&mut self.entries) };
-        entries.into_iter()
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_contents().into_iter()
     }
 }

@@ -1,13 +1,14 @@
 //! State of entities: changed in place, undone on `Err` and on panic, described as redo for the log.
 //!
 //! [`State`] is what the runtime sees, and `#[derive(State)]` writes it from one [`Part`] per field: any wire
-//! type, compared encoded, or a [`Map`], which notes what a method touches. Start with [`Part`], then [`map`].
+//! type, compared encoded, or a collection that notes what a method touches: [`Map`], [`Set`], [`List`]. Start with
+//! [`Part`], then [`tracked`] and [`map`].
 //!
 //! Bytes, all of them read back after a crash:
 //!
 //! - *snapshot*: the fields in declared order, each in its wire form; a map as a map.
 //! - *redo*: `(field, change)` for each field that changed, to the end of the bytes. `field` is its position,
-//!   LEB128; the change of a wire type is its new value, that of a map is described in [`map`]. One redo
+//!   LEB128; the change of a wire type is its new value, those of collections are in [`tracked`]. One redo
 //!   after another is a redo of both.
 //!
 //! Nothing here trusts bytes: malformed redo is an error, and leaves a state to be thrown away. But both were
@@ -18,9 +19,14 @@ use std::any::Any;
 
 use nigh_wire::{Builder, Bytes, DecodeError, NodeId, Out, Reader, Schema, Wire};
 
+mod list;
 mod map;
+mod set;
+mod tracked;
 
+pub use list::List;
 pub use map::Map;
+pub use set::Set;
 
 /// The state of an entity: `#[derive(Default, State)]`.
 #[diagnostic::on_unimplemented(
@@ -58,7 +64,7 @@ pub trait State: Sized + Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of entity state",
     label = "neither a wire type nor a tracked collection",
-    note = "use a type with `#[derive(Wire)]`, or `nigh::Map<K, V>`"
+    note = "use a type with `#[derive(Wire)]`, or `nigh::Map<K, V>`, `nigh::Set<T>`, `nigh::List<T>`"
 )]
 pub trait Part: Sized + Send + 'static {
     /// What is kept while a method runs.
