@@ -1,10 +1,11 @@
 //! What is measured, in which order, and the gate.
 //!
 //! (a) a service call inside one process; (b) durable entity calls beside raw syncs; (c) a service call over
-//! TCP beside a raw echo of the same bytes.
+//! TCP beside a raw echo of the same bytes; (d) methods on a tracked map beside a plain one.
 
 use std::path::PathBuf;
 
+use crate::collections;
 use crate::harness::{Case, Rounds, Run, median};
 use crate::peers;
 use crate::subjects;
@@ -33,6 +34,10 @@ pub fn all() -> Vec<Case> {
     for callers in CALLERS {
         add(format!("raw-echo-{callers}"), Box::new(move |span| peers::echo(callers, span)));
         add(format!("service-call-tcp-{callers}"), Box::new(move |span| subjects::link_call(callers, span)));
+    }
+    for (size, entries) in [("1e3", 1_000), ("1e6", 1_000_000)] {
+        add(format!("btreemap-2-of-{size}"), Box::new(move |span| collections::plain(entries, span)));
+        add(format!("tracked-map-2-of-{size}"), Box::new(move |span| collections::tracked(entries, span)));
     }
     cases
 }

@@ -8,6 +8,7 @@
 //! Trust ratios within one run, not absolute numbers: placement and neighbours move both sides alike.
 
 mod cases;
+mod collections;
 mod harness;
 mod machine;
 mod peers;

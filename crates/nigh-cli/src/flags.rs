@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -37,6 +38,19 @@ pub(crate) enum Task {
     /// Look at runs of simulated tests; asks no application.
     #[command(subcommand)]
     Sim(Sim),
+    /// Look at a store's directory, which no process has open; asks no application.
+    #[command(subcommand)]
+    Store(Store),
+}
+
+/// What to do with a store.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Read all of it and prove every byte; changes nothing.
+    Verify {
+        /// The directory, as the application has it after --data.
+        dir: PathBuf,
+    },
 }
 
 /// What to do with simulated tests.

@@ -1,9 +1,10 @@
-//! `nigh`: lists, calls and settles, over the HTTP door of a running application; and replays simulated tests.
+//! `nigh`: lists, calls and settles, over the HTTP door of a running application; replays simulated tests; proves stores.
 //!
 //! Reading order: [`flags`] is what may be typed; [`offer`] makes a request of it, by what the application says it
 //! offers; [`ask`] sends it, again if need be, and always under one id; [`verdict`] says what came of it, to people
 //! and as an exit code. [`http`] is the client, [`id`] names calls. Knows no more than HTTP and ids: the
-//! application reads arguments and says what is wrong with them. [`replay`] stands apart: it runs cargo.
+//! application reads arguments and says what is wrong with them. [`replay`] and [`store`] stand apart: one runs
+//! cargo, the other reads a directory.
 
 mod ask;
 mod clock;
@@ -12,13 +13,14 @@ mod http;
 mod id;
 mod offer;
 mod replay;
+mod store;
 mod verdict;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use flags::{Sim, Task};
+use flags::{Sim, Store, Task};
 
 fn main() -> ExitCode {
     let flags = flags::Flags::parse();
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
                 Err(said) => said,
             }
         }
+        Task::Store(Store::Verify { dir }) => store::verify(dir, flags.json),
     };
     // Nobody reads any more: there is nothing left to say it to.
     let _ = said.print();

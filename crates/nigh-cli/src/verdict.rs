@@ -25,7 +25,7 @@ pub(crate) enum Exit {
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failed: the method ran and returned its own error
+  1  failed: the method ran and returned its own error; of a store: it is damaged
   2  usage: what was typed cannot be asked; nothing was done
   3  not done, and it never will be
   4  in doubt: perhaps done; what is printed says how to find out
@@ -52,7 +52,7 @@ impl Said {
     pub(crate) fn wrong(exit: Exit, note: impl Into<String>) -> Self {
         Said { exit, answer: String::new(), note: note.into() }
     }
-    fn right(answer: impl Into<String>) -> Self {
+    pub(crate) fn right(answer: impl Into<String>) -> Self {
         Said { exit: Exit::Done, answer: answer.into(), note: String::new() }
     }
     /// # Errors

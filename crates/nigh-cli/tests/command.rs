@@ -202,6 +202,27 @@ fn help_and_mistakes() {
     check("settle nighT1.x", (2, "unchanged"));
 }
 
+#[test]
+fn proves_a_store() {
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("verified-store");
+    // It may be there from the last time.
+    let _ = std::fs::remove_dir_all(&dir);
+    let verify = format!("store verify {}", dir.display());
+    check(&verify, (2, "there is no store"));
+    let options = nigh::store::Open { shards: 4, shapes: &[], incarnation: 0xabc };
+    let opened = nigh::store::open_dir(&dir, options).expect("a new store");
+    check(&verify, (2, "another process"));
+    drop(opened);
+    check(&verify, (0, "sound: store 00000000000000000000000000000abc, format version 2, 4 shards"));
+    check(&format!("--json {verify}"), (0, r#""rows":{"bytes":0,"count":0}"#));
+    let file = dir.join("state.redb");
+    let mut bytes = std::fs::read(&file).expect("a file of the store");
+    bytes.iter_mut().skip(64).for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&file, bytes).expect("written");
+    check(&verify, (1, "state.redb"));
+    check(&format!("{verify} --json"), (1, r#""sound":false"#));
+}
+
 /// Cargo gets the case as it is, and its end is ours.
 #[test]
 fn replays_as_cargo_does() {

@@ -56,7 +56,7 @@ pub fn run_test(name: &str, options: Options, scenario: fn(&mut Sim)) {
 
 /// Runs `scenario` once, on a thread where users' code may not reach the system.
 pub(crate) fn alone(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Outcome {
-    // Not held back by a failure: the second time a program has what it wants.
+    // The first run of a program that wants tokio's runtime only finds that out.
     guarded(case, look, kept, scenario).or_else(|| guarded(case, look, kept, scenario)).unwrap_or_default()
 }
 

@@ -26,9 +26,9 @@ mod memory;
 mod shape;
 pub mod suite;
 
-pub use embedded::open_dir;
 #[doc(hidden)] // For a simulated disk: redb is in these signatures, and no promise.
-pub use embedded::{Directory, DirectoryLock, open_on};
+pub use embedded::{Directory, DirectoryLock, open_on, verify_on};
+pub use embedded::{Verified, open_dir, verify_dir};
 pub use error::{AppendError, Fenced, OpenError, Place, StoreError};
 pub use memory::{MemoryStore, memory};
 pub use shape::Shape;

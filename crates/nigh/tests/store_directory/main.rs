@@ -6,6 +6,7 @@ mod damage;
 mod kill;
 mod refused;
 mod sealed;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

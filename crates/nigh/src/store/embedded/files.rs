@@ -29,6 +29,15 @@ const STATE_CACHE_BYTES: usize = 128 << 20;
 /// size is bounded, and all of it is read anyway.
 const CHECKED_AT_START_BYTES_MAX: u64 = 128 << 20;
 
+/// How much of a file redb reads when it opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// What a start can wait for.
+    AtStart,
+    /// Each page, whatever the size.
+    Whole,
+}
+
 /// A file, open.
 #[derive(Clone)]
 pub(super) struct File {
@@ -49,15 +58,16 @@ impl File {
     pub(super) fn open(
         directory: &Arc<dyn Directory>,
         name: &'static str,
+        check: Check,
     ) -> Result<(File, Database), StoreError> {
         // R9: what a failed sync has left in the system's memory is not durable, and is not to be read.
         directory.drop_cached(name).map_err(StoreError::Io)?; // mutant cache-kept: directory.exists(name).map_err(StoreError::Io)?;
-        open_named(directory, name, name)
+        open_named(directory, name, name, check)
     }
 
     /// Opens it once more, after its database was closed.
     pub(super) fn again(&self) -> Result<(File, Database), StoreError> {
-        File::open(&self.directory, self.name)
+        File::open(&self.directory, self.name, Check::AtStart)
     }
 }
 
@@ -66,6 +76,7 @@ fn open_named(
     directory: &Arc<dyn Directory>,
     called: &str,
     name: &'static str,
+    check: Check,
 ) -> Result<(File, Database), StoreError> {
     let file = directory.open(called).map_err(StoreError::Io)?;
     let size = file.len().map_err(StoreError::Io)?;
@@ -76,7 +87,8 @@ fn open_named(
             builder.set_cache_size(LOG_CACHE_BYTES).set_check_integrity_on_open(true);
         } else {
             builder.set_cache_size(STATE_CACHE_BYTES);
-            builder.set_check_integrity_on_open(size <= CHECKED_AT_START_BYTES_MAX);
+            let whole = check == Check::Whole || size <= CHECKED_AT_START_BYTES_MAX;
+            builder.set_check_integrity_on_open(whole);
         }
         let db = builder.create_with_backend(gate.clone())?;
         Ok((File { gate, directory: directory.clone(), name }, db))
@@ -119,7 +131,7 @@ pub(super) fn create(
     for name in [LOG_FILE, STATE_FILE] {
         let called = unfinished(name);
         directory.create(&called).map_err(StoreError::Io)?;
-        let (file, db) = open_named(directory, &called, name)?;
+        let (file, db) = open_named(directory, &called, name, Check::AtStart)?;
         file.gate.release().map_err(StoreError::Io)?;
         guard(name, || {
             fill(name, &db)?;

@@ -44,6 +44,15 @@ pub(super) struct Found {
     sizes: VecDeque<u64>,
 }
 
+impl Found {
+    /// Groups that were not cut, and their bytes.
+    pub(super) fn kept(&self) -> (u64, u64) {
+        let cut = self.cut.0.saturating_sub(self.lowest.0) as usize;
+        let sizes = self.sizes.iter().skip(cut);
+        (sizes.len() as u64, sizes.sum())
+    }
+}
+
 /// [`Log`] in a redb file.
 pub(super) struct RedbLog {
     /// `None` once closed by an error.

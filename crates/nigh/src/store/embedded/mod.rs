@@ -7,6 +7,8 @@
 //! 3. [`log`]: heads, cut and groups follow one another; [`rows`]: none is ahead of the log.
 //! 4. The gates open.
 //!
+//! [`verify`] does the first three, reads all rows too, and leaves the gates closed.
+//!
 //! [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open drops what the system's
 //! cache holds of both files before it reads, since that may never have reached the disk.
 
@@ -29,16 +31,18 @@ mod rows;
 mod seal;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use super::shape::Shape;
 use super::{FORMAT_VERSION, GroupId, Head, Meta, Open, OpenError, Opened, Place, StoreError};
 use directory::RealDirectory;
 pub use directory::{Directory, DirectoryLock};
-use files::{File, Holds, LOG_FILE, STATE_FILE};
+use files::{Check, File, Holds, LOG_FILE, STATE_FILE};
 use log::{CUT, Found, GROUPS, HEADS, RedbLog};
 use meta::{Fault, META, Said, guard, ours, put_group};
 use rows::{HIGH, ROWS, RedbRows, SEEN, SWEPT};
 use seal::Sealer;
+pub use verify::{Verified, verify_dir, verify_on};
 
 /// Name of an entity → hash of its shape, text, seal.
 const SHAPES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shapes");
@@ -78,10 +82,7 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     assert!(options.shards > 0, "a store has at least one shard");
     let dir = directory.path();
     let from_store = |error| OpenError::from_store(dir, error);
-    let lock = directory.lock().map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir.to_path_buf() },
-        _ => OpenError::Io { dir: dir.to_path_buf(), source },
-    })?;
+    let lock = locked(&*directory)?;
     match files::look(&*directory).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
         Holds::Both => {}
         Holds::Missing(name) => return Err(mixed(dir, format!("{name} is missing"))),
@@ -94,9 +95,12 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
             files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
         }
     }
-    let (log_file, log_db) = open_file(&directory, LOG_FILE)?;
-    let (state_file, state_db) = open_file(&directory, STATE_FILE)?;
-    let meta = check_meta(dir, &log_db, &state_db, options.shards)?;
+    let (log_file, log_db) = open_file(&directory, LOG_FILE, Check::AtStart)?;
+    let (state_file, state_db) = open_file(&directory, STATE_FILE, Check::AtStart)?;
+    let meta = read_meta(dir, &log_db, &state_db)?;
+    if meta.shards != options.shards {
+        return Err(OpenError::Shards { found: meta.shards, asked: options.shards });
+    }
     let sealer = Sealer::new(meta.incarnation);
     let new_shapes = check_shapes(dir, &log_db, sealer, options.shapes)?;
     let found = log::find(&log_db, sealer, meta.shards).map_err(from_store)?;
@@ -117,14 +121,26 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     Ok(Opened { log: Box::new(log), rows: Arc::new(rows), meta })
 }
 
+fn locked(directory: &dyn Directory) -> Result<DirectoryLock, OpenError> {
+    let dir = || directory.path().to_path_buf();
+    directory.lock().map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir() },
+        _ => OpenError::Io { dir: dir(), source },
+    })
+}
+
 fn mixed(dir: &Path, detail: String) -> OpenError {
     OpenError::Mixed { dir: dir.to_path_buf(), detail }
 }
 
 /// redb locks each file too: a tool that opens one without the directory's lock is met here.
-fn open_file(directory: &Arc<dyn Directory>, name: &'static str) -> Result<(File, Database), OpenError> {
+fn open_file(
+    directory: &Arc<dyn Directory>,
+    name: &'static str,
+    check: Check,
+) -> Result<(File, Database), OpenError> {
     let dir = directory.path();
-    File::open(directory, name).map_err(|error| match error {
+    File::open(directory, name, check).map_err(|error| match error {
         StoreError::Io(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             OpenError::Locked { dir: dir.to_path_buf() }
         }
@@ -158,7 +174,7 @@ fn fill(name: &'static str, db: &Database, meta: Meta) -> Result<(), Fault> {
 }
 
 /// Format first: of another, nothing else can be read.
-fn check_meta(dir: &Path, log: &Database, state: &Database, shards: u32) -> Result<Meta, OpenError> {
+fn read_meta(dir: &Path, log: &Database, state: &Database) -> Result<Meta, OpenError> {
     let read = |name, db: &Database| {
         let said = guard(name, || meta::read(name, &db.begin_read()?.open_table(META)?));
         match said.map_err(|error| OpenError::from_store(dir, error))? {
@@ -169,9 +185,6 @@ fn check_meta(dir: &Path, log: &Database, state: &Database, shards: u32) -> Resu
     let (log, state) = (read(LOG_FILE, log)?, read(STATE_FILE, state)?);
     if log != state {
         return Err(mixed(dir, "they were created by two different stores".to_owned()));
-    }
-    if log.shards != shards {
-        return Err(OpenError::Shards { found: log.shards, asked: shards });
     }
     Ok(log)
 }
