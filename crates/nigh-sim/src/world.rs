@@ -60,6 +60,8 @@ pub(crate) enum Event {
     Fault(usize),
     /// A process that was told to die again while it recovers does.
     Again(u16, Duration),
+    /// A pause of a process may be over: what it was kept from happens.
+    Resume(u16),
     /// Faults end.
     Calm,
     /// Nobody asks anything any more.
@@ -127,6 +129,8 @@ pub(crate) struct World {
     pub(crate) board: Arc<Board>,
     plan: Vec<Planned>,
     pub(crate) struck: Counts,
+    /// What would have happened in processes that are paused, in order.
+    deferred: Vec<(u16, Event)>,
     calm_at: u64,
     calm: bool,
     clients: Option<Clients>,
@@ -160,6 +164,7 @@ impl World {
             board,
             plan,
             struck: Counts::default(),
+            deferred: vec![],
             calm_at: nanos(calm_at),
             calm: false,
             clients: Some(clients),
@@ -188,6 +193,22 @@ impl World {
         Some(self.processes[usize::from(process)].paused_until).filter(|until| *until > now)
     }
 
+    /// Keeps an event from a paused process.
+    fn defer(&mut self, stage: &mut Stage<Event>, process: u16, until: u64, event: Event) {
+        if self.deferred.iter().all(|(of, _)| *of != process) {
+            stage.push(until, Event::Resume(process));
+        }
+        self.deferred.push((process, event));
+    }
+
+    /// What a process was kept from happens now; or later, if it was paused again.
+    fn resume(&mut self, stage: &mut Stage<Event>, process: u16) {
+        let (due, kept) = std::mem::take(&mut self.deferred).into_iter().partition(|(of, _)| *of == process);
+        self.deferred = kept;
+        let due: Vec<(u16, Event)> = due;
+        due.into_iter().for_each(|(_, event)| stage.push(stage.now(), event));
+    }
+
     /// Which process an event happens in.
     fn place(&mut self, event: &Event) -> Option<u16> {
         match event {
@@ -200,7 +221,12 @@ impl World {
             Event::Arrive(wire, side, _) | Event::Gone(wire, side) | Event::LinkTimer(wire, side) => {
                 Some(self.network.get(*wire).owner(*side).node)
             }
-            Event::Start(_) | Event::Fault(_) | Event::Again(..) | Event::Calm | Event::Finish => None,
+            Event::Start(_)
+            | Event::Fault(_)
+            | Event::Again(..)
+            | Event::Resume(_)
+            | Event::Calm
+            | Event::Finish => None,
         }
     }
 
@@ -258,7 +284,7 @@ impl host::World for World {
         if let Some(process) = self.place(&event)
             && let Some(until) = self.paused(now, process)
         {
-            return stage.push(until, event);
+            return self.defer(stage, process, until, event);
         }
         match event {
             Event::Start(process) => self.begin(stage, process),
@@ -274,6 +300,7 @@ impl host::World for World {
             Event::Fault(at) if !self.calm => self.strike(stage, at),
             Event::Again(process, down) if !self.calm => self.crash(stage, process, Some(down)),
             Event::Fault(_) | Event::Again(..) => {}
+            Event::Resume(process) => self.resume(stage, process),
             Event::Calm => self.calm(stage),
             Event::Finish => self.finish(stage),
         }

@@ -152,6 +152,7 @@ impl World {
             (at.sync_fails, at.sync_never, at.sync_slow, at.dies_again) = (false, false, (0, 0), false);
             at.paused_until = at.paused_until.min(stage.now());
             at.skew.store(0, Ordering::Relaxed);
+            self.resume(stage, process); // mutant sim-calm-leaves-pauses: let _ = process;
             if stuck {
                 self.crash(stage, process, None);
             }
