@@ -71,6 +71,10 @@ impl Out {
     pub fn len(&self) -> usize {
         self.buf.len()
     }
+    /// Forgets what was written from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        self.buf.truncate(len);
+    }
     /// True if nothing was written.
     pub fn is_empty(&self) -> bool {
         self.buf.is_empty()

@@ -187,17 +187,21 @@ impl<K: Wire + Ord + Clone, V: Wire + Clone> Before for Touched<K, V> {
         }
     }
     fn changes(self, entries: &BTreeMap<K, V>, redo: &mut Out) -> usize {
-        let mut changes = Out::default();
+        let (mut changes, mut before) = (Out::default(), Out::default());
         let mut count = 0;
         for (key, old) in &self {
-            let now = entries.get(key).map(nigh_wire::encode);
-            if old.as_ref().map(nigh_wire::encode) == now {
-                continue;
-            }
-            count += 1;
+            let (start, now) = (changes.len(), entries.get(key));
             key.encode(&mut changes);
             changes.byte(u8::from(now.is_some()));
-            changes.raw(now.as_deref().unwrap_or_default());
+            let value = changes.len();
+            now.into_iter().for_each(|now| now.encode(&mut changes));
+            before.truncate(0);
+            old.iter().for_each(|old| old.encode(&mut before));
+            if old.is_some() == now.is_some() && before.as_slice() == &changes.as_slice()[value..] {
+                changes.truncate(start);
+            } else {
+                count += 1;
+            }
         }
         redo.var(count as u64);
         redo.raw(changes.as_slice());
