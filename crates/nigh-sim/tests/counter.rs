@@ -8,7 +8,7 @@ use nigh::prelude::*;
 use nigh::{CallError, Cause};
 use nigh_sim::{Durable, Sim, trips};
 
-/// A third of a simulation is allocations: this makes more seeds of an hour.
+/// A quarter of a simulation is allocations: this makes more seeds of an hour.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -16,7 +16,7 @@ use shop::payments::{Card, Charge, Declined, FakeProvider, Payments, PaymentsRef
 use shop::stock::Stock;
 use shop::wallet::Wallet;
 
-/// A third of a simulation is allocations: this makes more seeds of an hour.
+/// A quarter of a simulation is allocations: this makes more seeds of an hour.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

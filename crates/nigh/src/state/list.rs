@@ -14,7 +14,7 @@ use std::slice::SliceIndex;
 
 use nigh_wire::{Builder, DecodeError, NodeId, Out, Reader, Wire};
 
-use super::tracked::{Before, Home, Tracked, same_bytes};
+use super::tracked::{Before, Home, Tracked};
 use crate::state::Part;
 
 /// A sequence in the state of an entity. Changes at its end and in place cost what they change; a queue from whose
@@ -152,6 +152,11 @@ impl<T: Clone> List<T> {
     pub fn rewrite<R>(&mut self, change: impl FnOnce(&mut Vec<T>) -> R) -> R {
         change(self.cut(0))
     }
+}
+
+/// True if both have the same bytes: neither need be comparable.
+fn same_bytes<T: Wire>(old: &T, new: &T) -> bool {
+    nigh_wire::encode(old) == nigh_wire::encode(new)
 }
 
 impl<T: Wire + Clone> Before for Edited<T> {

@@ -164,8 +164,3 @@ impl<C, B> fmt::Debug for Home<C, B> {
         f.write_str("Home")
     }
 }
-
-/// True if both have the same bytes: neither need be comparable.
-pub(super) fn same_bytes<T: Wire>(old: &T, new: &T) -> bool {
-    nigh_wire::encode(old) == nigh_wire::encode(new)
-}
