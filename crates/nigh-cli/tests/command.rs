@@ -240,7 +240,7 @@ fn replays_as_cargo_does() {
             format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         assert_eq!((ran.status.code(), said.contains(says)), (Some(code), true), "{typed:?}: {said}");
     };
-    replay(&["seed=9 sim=1", "a::b", "-p", "shop"], &folder, (7, "seed=9 sim=1: test -p shop a::b\n"));
+    replay(&["seed=9 sim=2", "a::b", "-p", "shop"], &folder, (7, "seed=9 sim=2: test -p shop a::b\n"));
     replay(&["NIGH_SIM='seed=9' cargo test -p shop a"], &folder, (7, "seed=9: test -p shop a\n"));
     replay(&["seed=9"], &folder, (2, "of which test?"));
     replay(&["seed=9", "a"], &folder.join("none"), (2, "`cargo` does not start"));

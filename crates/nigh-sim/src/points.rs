@@ -4,7 +4,6 @@
 //! quarter of its visits.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use crate::rng::Rng;
 
@@ -15,8 +14,8 @@ thread_local! {
 struct Points {
     seed: u64,
     fire: bool,
-    /// Ordered, so that reports are.
-    visited: BTreeMap<&'static str, Point>,
+    /// As they were met; there are few.
+    visited: Vec<(&'static str, Point)>,
 }
 
 /// One point in one run; its stream is its own, so that a visit more of another moves nothing here.
@@ -36,17 +35,19 @@ pub(crate) struct Installed {
 impl Installed {
     /// Without `fire` none fires; visits are kept all the same.
     pub(crate) fn new(seed: u64, fire: bool) -> Self {
-        POINTS.set(Some(Points { seed, fire, visited: BTreeMap::new() }));
+        POINTS.set(Some(Points { seed, fire, visited: vec![] }));
         nigh::__private::buggify_install(Some(decide));
         Installed { _here: std::marker::PhantomData }
     }
 
-    /// Points visited, and whether they fired.
+    /// Points visited, by name, and whether they fired.
     pub(crate) fn visited(&self) -> Vec<(&'static str, bool)> {
-        POINTS.with_borrow(|points| {
+        let mut visited: Vec<(&'static str, bool)> = POINTS.with_borrow(|points| {
             let visited = points.iter().flat_map(|points| &points.visited);
             visited.map(|(name, point)| (*name, point.fired > 0)).collect()
-        })
+        });
+        visited.sort_unstable();
+        visited
     }
 }
 
@@ -65,11 +66,15 @@ impl Drop for Installed {
 fn decide(name: &'static str) -> bool {
     POINTS.with_borrow_mut(|points| {
         let Some(points) = points else { return false };
-        let seed = points.seed;
-        let point = points.visited.entry(name).or_insert_with(|| {
-            let mut rng = Rng::of(seed, name, u64::MAX);
-            Point { is_on: rng.chance(1, 2), rng, fired: 0 }
+        // One literal has one address, nearly always; what it says decides.
+        let at = points.visited.iter().position(|(met, _)| std::ptr::eq(*met, name));
+        let at = at.or_else(|| points.visited.iter().position(|(met, _)| *met == name));
+        let at = at.unwrap_or_else(|| {
+            let mut rng = Rng::of(points.seed, name, u64::MAX);
+            points.visited.push((name, Point { is_on: rng.chance(1, 2), rng, fired: 0 }));
+            points.visited.len() - 1
         });
+        let point = &mut points.visited[at].1;
         let fires = points.fire && point.is_on && point.rng.chance(1, 4);
         point.fired += u64::from(fires);
         fires

@@ -43,6 +43,7 @@ pub struct Blueprint {
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) hosts: Arc<[Box<dyn Host>]>,
     pub(crate) services: Vec<Listed>,
+    shapes: Arc<[Shape]>,
 }
 
 impl std::fmt::Debug for Blueprint {
@@ -67,7 +68,8 @@ impl Blueprint {
     pub(crate) fn of(app: App, catalogue: Catalogue) -> Self {
         let App { name, hosts, services, .. } = app;
         let catalogue = Arc::new(catalogue);
-        Blueprint { name, catalogue, hosts: hosts.into(), services }
+        let shapes = hosts.iter().map(|host| Shape::of(host.name(), &host.state_schema())).collect();
+        Blueprint { name, catalogue, hosts: hosts.into(), services, shapes }
     }
 
     /// What it offers.
@@ -100,6 +102,7 @@ impl Blueprint {
             catalogue: self.catalogue.clone(),
             hosts: self.hosts.clone(),
             services: self.services.iter().map(Listed::copied).collect(),
+            shapes: self.shapes.clone(),
         }
     }
 
@@ -109,8 +112,8 @@ impl Blueprint {
     }
 
     /// Shapes of all its state, to open a store with.
-    pub fn shapes(&self) -> Vec<Shape> {
-        self.hosts.iter().map(|h| Shape::of(h.name(), &h.state_schema())).collect()
+    pub fn shapes(&self) -> &[Shape] {
+        &self.shapes
     }
 
     /// One that nobody changed yet; `None` if there is no such entity.
@@ -296,7 +299,7 @@ impl Engine {
             (None, None)
         } else {
             let shapes = blueprint.shapes();
-            let opened = opened(Open { shards, shapes: &shapes, incarnation: clock.entropy() })?;
+            let opened = opened(Open { shards, shapes, incarnation: clock.entropy() })?;
             let owner = own(&clock, &routes, &calls, hosts, shards, shared, opened)?;
             (Some(owner.0), Some(owner.1))
         };

@@ -114,22 +114,28 @@ pub fn saved<T: Any + Send>(saved: Saved) -> T {
 /// Kept encoded, so that neither `Clone` nor `PartialEq` is asked of it. Costs its whole size at each method.
 #[diagnostic::do_not_recommend]
 impl<T: Wire> Part for T {
-    type Saved = Bytes;
-    fn begin(&mut self) -> Bytes {
-        nigh_wire::encode(self)
+    type Saved = Out;
+    fn begin(&mut self) -> Out {
+        let mut saved = Out::with_capacity(64);
+        self.encode(&mut saved);
+        saved
     }
-    fn undo(&mut self, saved: Bytes) {
+    fn undo(&mut self, saved: Out) {
+        // Copied: values hold on to what they were read from, and `saved` has room to spare.
+        let saved = Bytes::copy_from_slice(saved.as_slice());
         *self = T::decode(&mut Reader::stored(&saved)).expect("what a type encodes, it decodes");
     }
-    fn commit(&mut self, saved: Bytes, field: u64, redo: &mut Out) -> bool {
-        let now = nigh_wire::encode(self);
+    fn commit(&mut self, saved: Out, field: u64, redo: &mut Out) -> bool {
+        let at = redo.len();
+        redo.var(field);
+        let from = redo.len();
+        self.encode(redo);
+        let (now, saved) = (&redo.as_slice()[from..], saved.as_slice());
         let same = now == saved; // mutant plain-change-lost: let same = now.len() == saved.len();
         if same {
-            return false;
+            redo.truncate(at);
         }
-        redo.var(field);
-        redo.raw(&now);
-        true
+        !same
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         *self = T::decode(redo)?;
