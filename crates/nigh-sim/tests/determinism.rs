@@ -16,10 +16,10 @@ use nigh_sim::{Client, Sim};
 /// Of debug builds and of release builds.
 const HASHES: [(u64, &str, u64); 6] = [
     (0, "two-webs", 0x29f41b2d8ec558e6),
-    (1, "one-process", 0xa877ee70601bd0a3),
+    (1, "one-process", 0x10d414c2b4af38c8),
     (2, "two-owners", 0xfe3d0d698ced6bb0),
     (3, "two-owners", 0x5b61b9bbdb7b515b),
-    (4, "two-webs", 0xdcde0115a9ab6c57),
+    (4, "two-webs", 0x3b77a92773207dea),
     (5, "two-owners", 0xa3a825f1cdfe5f11),
 ];
 

@@ -19,10 +19,11 @@ pub(crate) enum Command {
     Help,
 }
 
-const FLAGS: [&str; 11] = [
+const FLAGS: [&str; 12] = [
     "listen",
     "data",
     "memory",
+    "memory-max",
     "link",
     "role",
     "peer",
@@ -41,6 +42,7 @@ pub(crate) fn help(app: &str) -> String {
   --listen ADDR     where doors listen (default {LISTEN_DEFAULT}; loopback only)
   --data DIR        where state is kept (default {app}-data)
   --memory          keep nothing: all is gone when the process ends
+  --memory-max MIB  what entities may take in memory, the others stay on disk (default {})
   --link ADDR       where other processes of this application may connect (loopback only)
   --peer ADDR       the process that has what this role has not
   --role NAME       play one role of place.toml (default: all of them)
@@ -49,7 +51,8 @@ pub(crate) fn help(app: &str) -> String {
   --print-config    print what holds, and end
   --nigh-describe   print the schemas, and end
   --help            this
-"
+",
+        Config::default().memory_max >> 20
     )
 }
 
@@ -66,6 +69,7 @@ pub(crate) fn parse(app: &str, args: impl IntoIterator<Item = OsString>) -> Resu
             lexopt::Arg::Long("peer") => config.peer = Some(address("peer", &mut parser)?),
             lexopt::Arg::Long("data") => config.data = Data::Dir(parser.value().map_err(usage)?.into()),
             lexopt::Arg::Long("memory") => config.data = Data::Memory,
+            lexopt::Arg::Long("memory-max") => config.memory_max = mebibytes("memory-max", &mut parser)?,
             lexopt::Arg::Long("role") => config.role = Some(text("role", &mut parser)?),
             lexopt::Arg::Long("place") => config.place = Some(parser.value().map_err(usage)?.into()),
             lexopt::Arg::Long("log") => {
@@ -103,6 +107,13 @@ fn unknown(flag: &str) -> Error {
 fn text(flag: &str, parser: &mut lexopt::Parser) -> Result<String, Error> {
     let value = parser.value().map_err(usage)?;
     value.into_string().map_err(|v| Error::usage(format!("--{flag} {}: not UTF-8", v.display())))
+}
+
+/// A number of MiB, as bytes.
+fn mebibytes(flag: &str, parser: &mut lexopt::Parser) -> Result<usize, Error> {
+    let value = text(flag, parser)?;
+    let size = value.parse().ok().filter(|mebi: &usize| *mebi > 0).and_then(|mebi| mebi.checked_mul(1 << 20));
+    size.ok_or_else(|| Error::usage(format!("--{flag} {value}: write a number of MiB, at least 1, as 512")))
 }
 
 fn address(flag: &str, parser: &mut lexopt::Parser) -> Result<SocketAddr, Error> {

@@ -52,7 +52,14 @@ pub struct Config {
     /// entity that changes all the time is written once in that time; a shorter log reuses its blocks sooner,
     /// and syncing those costs half. Default 1 s.
     pub write_back_every: Duration,
+    /// What entities may take in memory, in bytes, estimated at four times what they are on disk. Of more than that, those
+    /// are let go that were not asked for of late, and read again when they are. If one and a half times as much waits to be
+    /// written back, calls are refused as overloaded. Default 512 MiB.
+    pub memory_max: usize,
 }
+
+/// Half of a small machine; the other half is for the log's and the rows' caches and the calls.
+const MEMORY_MAX: usize = 512 << 20;
 
 impl Default for Config {
     fn default() -> Self {
@@ -67,6 +74,7 @@ impl Default for Config {
             method_time_max: Duration::from_secs(1),
             stuck_max: Duration::from_secs(60),
             write_back_every: Duration::from_secs(1),
+            memory_max: MEMORY_MAX,
         }
     }
 }
@@ -101,6 +109,7 @@ impl Config {
             format!("method_time_max = {:?}", self.method_time_max),
             format!("stuck_max = {:?}", self.stuck_max),
             format!("write_back_every = {:?}", self.write_back_every),
+            format!("memory_max = {} MiB", self.memory_max >> 20),
         ]
         .join("\n")
     }

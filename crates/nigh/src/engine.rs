@@ -236,6 +236,8 @@ pub struct Options {
     pub has_peer: bool,
     /// Other processes may take its shards up: whether one is still its own is to be asked (R7).
     pub shared: bool,
+    /// What entities may take in memory, in bytes: see [`Config::memory_max`](crate::Config::memory_max).
+    pub memory_max: usize,
 }
 
 impl std::fmt::Debug for Options {
@@ -291,7 +293,7 @@ impl Engine {
         clock: Clock,
         opened: impl FnOnce(Open<'_>) -> Result<Opened>,
     ) -> Result<(Engine, Option<Box<dyn Log>>)> {
-        let Options { role: role_name, shards, has_peer, shared } = options;
+        let (shards, has_peer) = (options.shards, options.has_peer);
         let Blueprint { name, catalogue, hosts, services, .. } = blueprint;
         let routes = Arc::new(Routes::new(catalogue, hosts.clone(), services, role));
         let calls = Calls::new(clock.clone());
@@ -300,7 +302,7 @@ impl Engine {
         } else {
             let shapes = blueprint.shapes();
             let opened = opened(Open { shards, shapes, incarnation: clock.entropy() })?;
-            let owner = own(&clock, &routes, &calls, hosts, shards, shared, opened)?;
+            let owner = own(&clock, &routes, &calls, hosts, &options, opened)?;
             (Some(owner.0), Some(owner.1))
         };
         let owner = store.as_ref().map(|store| store.owner.clone());
@@ -315,7 +317,7 @@ impl Engine {
         let local = Arc::new(Local {
             clock,
             name: name.clone(),
-            role: role_name,
+            role: options.role,
             digest: catalogue.digest(),
             shards,
             calls: calls.clone(),
@@ -427,12 +429,12 @@ fn own(
     routes: &Arc<Routes>,
     calls: &Arc<Calls>,
     hosts: &Arc<[Box<dyn Host>]>,
-    shards: u32,
-    shared: bool,
+    options: &Options,
     opened: Opened,
 ) -> Result<(Stored, Box<dyn Log>)> {
-    let Opened { mut log, rows, .. } = opened;
-    let recovered = recover(log.as_mut(), rows.clone(), hosts, shards)?;
+    let Opened { mut log, rows, swept, .. } = opened;
+    let Options { shards, shared, memory_max, .. } = *options;
+    let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, shards, memory_max)?;
     let owner =
         Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered.shards, recovered.memory, shared);
     calls.set_owner(&owner);

@@ -91,6 +91,7 @@ impl Node {
             shards: SHARDS_DEFAULT,
             has_peer: config.peer.is_some(),
             shared: false,
+            memory_max: config.memory_max,
         };
         let (engine, log) = Engine::start(&blueprint, &role, options, clock, |o| open_store(&config, o))?;
         let Engine { nigh, calls, local, store, .. } = engine;
@@ -178,6 +179,11 @@ impl Node {
         })
     }
 
+    /// What entities take in memory, in bytes, estimated: see [`Config::memory_max`].
+    pub fn memory(&self) -> usize {
+        self.threads.as_ref().map_or(0, |t| t.owner.core().memory.size())
+    }
+
     /// Waits until something ends that should not.
     pub(crate) async fn failed(&mut self) -> Error {
         match self.doors.join_next().await {
@@ -262,6 +268,8 @@ impl Threads {
         join(self.committer);
         drop(self.watchdog.0);
         join(self.watchdog.1);
+        // Handles may outlive their node: the directory must not stay locked for their sake.
+        self.owner.core().memory.close();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::shards::host::Host;
 use crate::shards::memory::Memory;
 use crate::shards::reply::ReplyTo;
 use crate::shards::sweep::TABLE_ROW;
-use crate::store::{Log, Rows, StoreError};
+use crate::store::{GroupId, Log, Rows, StoreError};
 
 /// The machines and entities of all shards, as of the last acknowledged record.
 pub(crate) struct Recovered {
@@ -27,9 +27,13 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(
     log: &mut dyn Log,
     rows: Arc<dyn Rows>,
+    swept: GroupId,
     hosts: &Arc<[Box<dyn Host>]>,
     shards: u32,
+    memory_max: usize,
 ) -> Result<Recovered, StoreError> {
+    // What is in the rows is not repeated: a row that a sweep removed is missing (`shards/memory/sweep.rs`).
+    log.cut(swept)?; // mutant swept-repeated: log.cut(GroupId(1))?;
     let ids: Vec<ShardId> = (0..shards).map(ShardId).collect();
     let heads = log.take_up(&ids)?;
     let mut tails: BTreeMap<ShardId, Vec<Blob>> = BTreeMap::new();
@@ -41,7 +45,7 @@ pub(crate) fn recover(
     if let Some(error) = bad {
         return Err(error);
     }
-    let mut memory = Memory::new(hosts.clone(), rows.clone(), shards);
+    let mut memory = Memory::new(hosts.clone(), rows.clone(), shards, memory_max);
     let mut machines = Vec::with_capacity(ids.len());
     for (id, head) in ids.into_iter().zip(heads) {
         let tail = tails.remove(&id).unwrap_or_default();

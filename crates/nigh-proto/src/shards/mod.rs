@@ -4,12 +4,14 @@
 //! - [`record`] is what its log holds, [`row`] what the state file holds of its tables.
 //! - `tables` folds records into what is remembered, with `table` (one of them) and `known` (floors).
 //! - `log` is what is pending and durable, `gate` holds answers back until they may leave, `write_back` rows.
+//! - [`pace`] says how fast rows are written, and when the log is too long for more calls.
 //!
 //! What an owner answers is decided in `calls/callee.rs`; methods are run by drivers.
 
 mod gate;
 mod known;
 mod log;
+pub mod pace;
 pub mod record;
 pub mod row;
 pub mod shard;

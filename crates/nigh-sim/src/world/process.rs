@@ -23,6 +23,9 @@ const SLOW: u64 = 200_000_000;
 const SOON: Duration = Duration::from_millis(30);
 /// Who connects gives up after this: as nigh does over TCP.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
+/// What entities may take in memory, in bytes. More than those of a run: they are let go by chance, at the points
+/// `memory.cold` and `memory.cold.swept`.
+const MEMORY_MAX: usize = 1 << 20;
 /// A sweep that was not done in one step goes on after this.
 const SWEEP_ON: u64 = 2_000_000;
 /// At the end, what is not durable yet is looked at again after this.
@@ -51,6 +54,7 @@ impl World {
             shards: SHARDS,
             has_peer: self.processes[at].dials,
             shared: owners > 1,
+            memory_max: MEMORY_MAX,
         };
         let (blueprint, role) = (&self.blueprint, &self.processes[at].role);
         let opened = tasks::as_owner(owner, || {

@@ -5,13 +5,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use nigh_proto::Instant;
 use nigh_proto::shards::ShardId;
+use nigh_proto::shards::pace::{Pace, is_log_full};
 
 use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
-use crate::store::{Append, AppendError, Appended, GroupId, Log};
+use crate::store::{Append, AppendError, Appended, GroupId, Log, ROWS_PER_WRITE_MAX};
 
 /// What the committer shares with the sweeper and with those who count.
 #[derive(Default)]
@@ -25,6 +28,7 @@ pub(crate) struct Progress {
     log_size: AtomicU64,
     /// The log may be cut below this group.
     cut: Mutex<Option<GroupId>>,
+    pace: Mutex<Pace>,
 }
 
 impl Progress {
@@ -43,6 +47,11 @@ impl Progress {
     /// True if the log is to be cut.
     pub(crate) fn may_cut(&self) -> bool {
         self.cut.lock().expect("holders only assign").is_some()
+    }
+    /// How long to wait before the next rows are written, of `dirty` in all, within `spread`.
+    pub(crate) fn pause(&self, now: Instant, spread: Duration, dirty: usize) -> Duration {
+        let mut pace = self.pace.lock().expect("holders only count");
+        pace.wait(now, spread, ROWS_PER_WRITE_MAX, dirty, self.log_size())
     }
     /// Everything below `group` is in the state file.
     pub(crate) fn cut_below(&self, group: GroupId) {
@@ -79,7 +88,10 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
 /// Appends one group, if there is anything to append.
 fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
     let Some(group) = gather(owner, log, progress) else { return false };
+    let begun = owner.clock.now();
     let appended = log.append(&group.appends);
+    let took = owner.clock.now().saturating_since(begun);
+    progress.pace.lock().expect("holders only count").handle_commit(took);
     handle_appended(owner, log, progress, group, appended);
     true
 }
@@ -149,6 +161,7 @@ pub(crate) fn handle_appended(
     progress.records.fetch_add(records, Ordering::Relaxed);
     let deliveries = {
         let mut core = owner.core();
+        core.log_full = is_log_full(log.size_bytes());
         let mut deliveries = Vec::new();
         for shard in shards {
             core.shards[shard.0 as usize].handle_appended();

@@ -8,13 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nigh_proto::Instant;
 use nigh_proto::shards::shard::{Release, Shard, Stuck};
 use nigh_proto::shards::{Epoch, ShardId};
-use nigh_wire::{Bytes, Cause};
 
 use crate::clock::Clock;
 use crate::exit::EXIT_STORE;
-use crate::routes::EntityMethod;
-use crate::shards::host::Cell;
-use crate::shards::memory::{Memory, Name};
+use crate::shards::memory::Memory;
 use crate::shards::reply::{Delivery, ReplyTo, What};
 use crate::store::StoreError;
 
@@ -37,6 +34,8 @@ pub(crate) struct Core {
     shared: bool,
     /// Shards of which that is to be asked now.
     asking: Vec<ShardId>,
+    /// The log is so long that no more calls are taken until some of it was cut.
+    pub(crate) log_full: bool,
     /// Somebody else has this shard: nothing leaves it any more, and the process ends.
     pub(crate) taken: Option<ShardId>,
     pub(crate) clock: Clock,
@@ -72,6 +71,7 @@ impl Core {
             seed: clock.entropy() as u64 | 1,
             shared,
             asking: vec![],
+            log_full: false,
             taken: None,
             clock,
         }
@@ -141,17 +141,9 @@ impl Core {
         deliveries
     }
 
-    pub(crate) fn take_cell(
-        &mut self,
-        shard: ShardId,
-        method: &EntityMethod,
-        key: &Bytes,
-    ) -> Result<(Name, Box<dyn Cell>), Cause> {
-        let name = self.memory.name(method.host, key)?;
-        match self.memory.take(shard, &name, key) {
-            Ok(cell) => Ok((name, cell)),
-            Err(error) => fatal(&self.clock, &error),
-        }
+    /// True if what was committed waits for the disk in such amounts that no more is taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.log_full || self.memory.is_full()
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) trait Host: Send + Sync {
     fn key_schema(&self) -> &Schema;
     /// One that nobody changed yet.
     fn fresh(&self) -> Box<dyn Cell>;
+    /// Its snapshot.
+    fn default(&self) -> &Bytes;
     /// One from its snapshot.
     fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError>;
 }
@@ -105,6 +107,9 @@ impl<S: Entity> Host for HostOf<S> {
     }
     fn fresh(&self) -> Box<dyn Cell> {
         Box::new(CellOf { state: S::default(), default: self.default.clone() })
+    }
+    fn default(&self) -> &Bytes {
+        &self.default
     }
     fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError> {
         let mut reader = Reader::stored(snapshot);

@@ -1,10 +1,14 @@
-//! Entities in memory, by shard: loaded from the state file when first asked for, changed, written back.
+//! Entities in memory, by shard: loaded from the state file when first asked for, changed, written back, let go.
 //!
-//! A cell is taken out while a method runs on it, so that nothing else can see it half changed. Cells stay in
-//! memory once loaded. Keys are held in their ordered form, which is also the state file's.
+//! A cell is taken out while a method runs on it, so that nothing else can see it half changed. Keys are held in
+//! their ordered form, which is also the state file's.
+//!
+//! - Here: what is in memory, and how it comes there: [`Memory::take`], [`Memory::replay`].
+//! - [`sweep`]: which rows are to be written, and what is known once they are.
+//! - [`cold`]: what is let go, so that more entities than memory are no trouble.
+//! - [`list`]: the keys that exist.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use nigh_proto::shards::record::{Ran, Record};
@@ -12,28 +16,37 @@ use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, Cause, Wire};
 
 use crate::shards::host::{Cell, Host};
-use crate::store::{RowWrite, Rows, StoreError};
+use crate::store::{Rows, StoreError};
+use cold::{Cold, size_of};
+use sweep::Rowed;
+
+mod cold;
+mod list;
+mod sweep;
+
+pub(crate) use list::ListError;
+pub(crate) use sweep::Written;
 
 /// First byte of an entity's row key in the state file; those of the tables start with another.
 const ENTITY_ROW: u8 = b'e';
 
 /// The entities of all shards of this process.
 pub(crate) struct Memory {
-    hosts: Arc<[Box<dyn Host>]>,
-    rows: Arc<dyn Rows>,
+    loader: Arc<Loader>,
     /// By shard, then by entity type and ordered key.
     cells: Vec<BTreeMap<Name, Held>>,
-    /// Changed and not written back, by shard, with the place of the first such change.
-    dirty: Vec<BTreeMap<Name, Position>>,
+    rowed: Rowed,
+    cold: Cold,
 }
 
 /// Which entity: its host's number and its ordered key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     host: usize,
-    order: Vec<u8>,
+    order: Arc<[u8]>,
 }
 
+/// An entity in memory.
 struct Held {
     /// Encoded key, as callers write it.
     key: Bytes,
@@ -41,6 +54,19 @@ struct Held {
     cell: Option<Box<dyn Cell>>,
     /// Place of its last change; `None` if it never changed.
     changed: Option<Position>,
+    /// Place of the last change that its row holds, durably; `None` if it has no row.
+    written: Option<Position>,
+    /// What it takes, in bytes: an estimate.
+    size: usize,
+    /// Asked for since it was last looked at.
+    used: bool,
+}
+
+/// An entity as it was read.
+pub(crate) struct Loaded {
+    held: Held,
+    /// It is its default since then, and its row is still to go.
+    emptied: Option<Position>,
 }
 
 /// What an entity's row holds beside its position.
@@ -50,21 +76,54 @@ struct EntityRow {
     state: Bytes,
 }
 
+/// Reads entities from the state file: also without the lock under which memory is.
+pub(crate) struct Loader {
+    hosts: Arc<[Box<dyn Host>]>,
+    rows: Arc<dyn Rows>,
+}
+
 impl Memory {
-    pub(crate) fn new(hosts: Arc<[Box<dyn Host>]>, rows: Arc<dyn Rows>, shards: u32) -> Self {
-        let of = |_| BTreeMap::new();
+    /// Nothing is loaded. `size_max` is what entities may take, in bytes, beside those that wait to be written back.
+    pub(crate) fn new(
+        hosts: Arc<[Box<dyn Host>]>,
+        rows: Arc<dyn Rows>,
+        shards: u32,
+        size_max: usize,
+    ) -> Self {
         Memory {
-            hosts,
-            rows,
-            cells: (0..shards).map(of).collect(),
-            dirty: (0..shards).map(|_| BTreeMap::new()).collect(),
+            loader: Arc::new(Loader { hosts, rows }),
+            cells: (0..shards).map(|_| BTreeMap::new()).collect(),
+            rowed: Rowed::new(shards),
+            cold: Cold::new(size_max),
         }
+    }
+
+    /// Lets go of everything, the state file too. Nothing is asked of it any more.
+    pub(crate) fn close(&mut self) {
+        let (hosts, shards) = (self.loader.hosts.clone(), self.cells.len() as u32);
+        *self = Memory::new(hosts, crate::store::memory(shards).rows, shards, 0);
     }
 
     /// The name of the entity with this encoded key.
     pub(crate) fn name(&self, host: usize, key: &Bytes) -> Result<Name, Cause> {
-        let order = self.hosts[host].key_schema().order_key(key);
-        Ok(Name { host, order: order.map_err(|e| Cause::Malformed(format!("key: {e}")))? })
+        let order = self.loader.hosts[host].key_schema().order_key(key);
+        let order = order.map_err(|e| Cause::Malformed(format!("key: {e}")))?;
+        Ok(Name { host, order: order.into() })
+    }
+
+    /// What reads an entity that is not in memory; `None` if it is.
+    pub(crate) fn loader_of(&self, shard: ShardId, name: &Name) -> Option<Arc<Loader>> {
+        (!self.cells[shard.0 as usize].contains_key(name)).then(|| self.loader.clone())
+    }
+
+    /// Takes in what was read without the lock. Only who runs methods loads, so nobody else did meanwhile.
+    pub(crate) fn put_loaded(&mut self, shard: ShardId, name: &Name, loaded: Loaded) {
+        let Loaded { held, emptied } = loaded;
+        if let Some(since) = emptied {
+            self.rowed.emptied(shard, name, since);
+        }
+        self.cold.loaded(shard, name, held.size);
+        self.cells[shard.0 as usize].insert(name.clone(), held);
     }
 
     /// Takes an entity out, loading it if it is cold. It must be put back.
@@ -74,42 +133,32 @@ impl Memory {
         name: &Name,
         key: &Bytes,
     ) -> Result<Box<dyn Cell>, StoreError> {
-        let held = match self.cells[shard.0 as usize].get_mut(name) {
-            Some(held) => held,
-            None => {
-                let held = self.load(shard, name, key)?;
-                self.cells[shard.0 as usize].entry(name.clone()).or_insert(held)
-            }
-        };
+        if let Some(loader) = self.loader_of(shard, name) {
+            self.put_loaded(shard, name, loader.load(shard, name, key)?);
+        }
+        let held = self.cells[shard.0 as usize].get_mut(name).expect("it was there, or loaded just now");
+        held.used = true;
         Ok(held.cell.take().expect("one method at a time: a cell taken was put back"))
     }
 
-    /// Puts it back as it was, or as changed at `changed`.
+    /// Puts it back as it was, or as changed at a place by a redo of so many bytes.
     pub(crate) fn put_back(
         &mut self,
         shard: ShardId,
         name: &Name,
         cell: Box<dyn Cell>,
-        changed: Option<Position>,
+        changed: Option<(Position, usize)>,
     ) {
         let held = self.cells[shard.0 as usize].get_mut(name).expect("it was taken from here");
         held.cell = Some(cell);
-        if let Some(position) = changed {
+        if let Some((position, redo_size)) = changed {
             held.changed = Some(position);
-            self.dirty[shard.0 as usize].entry(name.clone()).or_insert(position);
+            let grown = size_of(redo_size) - size_of(0);
+            held.size += grown;
+            self.cold.grew(grown);
+            self.rowed.changed(shard, name, position);
         }
-    }
-
-    fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Held, StoreError> {
-        let host = &self.hosts[name.host];
-        let Some(row) = self.rows.read(shard, &self.row_key(name))? else {
-            return Ok(Held { key: key.clone(), cell: Some(host.fresh()), changed: None });
-        };
-        let corrupt =
-            |why: String| StoreError::corrupt(format!("{} {key:?} of shard {}: {why}", host.name(), shard.0));
-        let entity: EntityRow = nigh_wire::decode_stored(&row.value).map_err(|e| corrupt(e.to_string()))?;
-        let cell = host.restore(&entity.state).map_err(|e| corrupt(e.to_string()))?;
-        Ok(Held { key: entity.key, cell: Some(cell), changed: Some(row.position) })
+        self.let_go();
     }
 
     /// Repeats a record of the log's tail, unless the row that was loaded already holds it.
@@ -125,7 +174,7 @@ impl Memory {
         }
         let corrupt =
             |why: String| StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0));
-        let host = self.hosts.iter().position(|h| h.name() == entity);
+        let host = self.loader.hosts.iter().position(|h| h.name() == entity);
         let host = host.ok_or_else(|| corrupt(format!("entity `{entity}` is not in this build")))?;
         let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
         let mut cell = self.take(shard, &name, key)?;
@@ -139,134 +188,29 @@ impl Memory {
         } else {
             cell.apply(redo).map_err(|e| corrupt(e.to_string()))?;
         }
-        self.put_back(shard, &name, cell, Some(position));
+        self.put_back(shard, &name, cell, Some((position, redo.len())));
         Ok(())
     }
+}
 
-    /// Rows of entities that changed before `since` and whose last change is below `durable`: at most `max`.
-    /// They count as written back; a later change makes them dirty again.
-    pub(crate) fn sweep(
-        &mut self,
-        shard: ShardId,
-        since: Position,
-        durable: Position,
-        max: usize,
-    ) -> Vec<RowWrite> {
-        let at = shard.0 as usize;
-        let ready = |name: &Name| {
-            let held = &self.cells[at][name];
-            held.cell.is_some() && held.changed.is_some_and(|changed| changed < durable) // mutant sweep-undurable: held.cell.is_some() && held.changed.is_some_and(|changed| changed < durable || durable.0 > 0)
+impl Loader {
+    /// Reads an entity; one that has no row is as nobody changed it yet.
+    pub(crate) fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Loaded, StoreError> {
+        let host = &self.hosts[name.host];
+        let Some(row) = self.rows.read(shard, &self.row_key(name))? else {
+            let cell = Some(host.fresh());
+            let (changed, written, size) = (None, None, size_of(key.len()));
+            let held = Held { key: key.clone(), cell, changed, written, size, used: true };
+            return Ok(Loaded { held, emptied: None });
         };
-        let names: Vec<Name> = self.dirty[at]
-            .iter()
-            .filter(|(name, first)| **first < since && ready(name))
-            .take(max)
-            .map(|(name, _)| name.clone())
-            .collect();
-        names
-            .into_iter()
-            .map(|name| {
-                self.dirty[at].remove(&name);
-                let held = &self.cells[at][&name];
-                let cell = held.cell.as_ref().expect("filtered above");
-                let row = EntityRow { key: held.key.clone(), state: cell.snapshot() };
-                RowWrite {
-                    shard,
-                    key: self.row_key(&name).into(),
-                    position: held.changed.expect("filtered above"),
-                    value: (!cell.is_default()).then(|| nigh_wire::encode(&row)),
-                }
-            })
-            .collect()
-    }
-
-    /// True if some entity of the shard changed before `since` and is not written back.
-    pub(crate) fn is_dirty(&self, shard: ShardId, since: Position) -> bool {
-        self.dirty[shard.0 as usize].values().any(|first| *first < since)
-    }
-
-    /// Encoded keys of one entity type that exist, over all shards, in order.
-    pub(crate) fn list(
-        &self,
-        host: usize,
-        after: Option<&Bytes>,
-        limit: usize,
-    ) -> Result<Vec<Bytes>, ListError> {
-        let after = match after {
-            Some(key) => Some(self.name(host, key).map_err(ListError::Key)?.order),
-            None => None,
-        };
-        let shards = self.cells.len();
-        // Few keys of each shard are enough when keys spread well; twice as many each time they are not.
-        let mut part = 2 * limit.div_ceil(shards) + 4;
-        loop {
-            let mut found = BTreeMap::new();
-            // Up to here every shard was read.
-            let mut read_to: Option<Vec<u8>> = None;
-            for shard in 0..shards {
-                let last = self
-                    .list_shard(shard, host, after.as_deref(), part, &mut found)
-                    .map_err(ListError::Store)?;
-                if let Some(last) = last {
-                    read_to = Some(read_to.map_or(last.clone(), |to| to.min(last)));
-                }
-            }
-            let sure = found.iter().filter(|(order, _)| read_to.as_ref().is_none_or(|to| *order <= to));
-            let keys: Vec<Bytes> = sure.take(limit).map(|(_, key)| key.clone()).collect();
-            if keys.len() == limit || read_to.is_none() {
-                return Ok(keys);
-            }
-            part *= 2;
-        }
-    }
-
-    /// Adds the keys of the first `rows_max` rows of one shard, corrected by what is in memory. Returns where it
-    /// stopped; `None` if it read to the end.
-    fn list_shard(
-        &self,
-        shard: usize,
-        host: usize,
-        after: Option<&[u8]>,
-        rows_max: usize,
-        found: &mut BTreeMap<Vec<u8>, Bytes>,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let prefix = self.row_key(&Name { host, order: vec![] });
-        let mut start = prefix.clone();
-        start.extend_from_slice(after.unwrap_or_default());
-        let from = if after.is_some() { Bound::Excluded(&start[..]) } else { Bound::Included(&start[..]) };
-        let (mut rows, mut last, mut bad) = (0, None, None);
-        let cells = &self.cells[shard];
-        self.rows.scan(ShardId(shard as u32), &prefix, from, rows_max, &mut |row_key, row| {
-            let order = row_key[prefix.len()..].to_vec();
-            rows += 1;
-            last = Some(order.clone());
-            // What is in memory is newer than its row.
-            if cells.contains_key(&Name { host, order: order.clone() }) {
-                return;
-            }
-            match nigh_wire::decode_stored::<EntityRow>(&row.value) {
-                Ok(entity) => drop(found.insert(order, entity.key)),
-                Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
-            }
-        })?;
-        if let Some(error) = bad {
-            return Err(error);
-        }
-        let stopped = last.filter(|_| rows == rows_max);
-        let lower = match after {
-            Some(order) => Bound::Excluded(Name { host, order: order.to_vec() }),
-            None => Bound::Included(Name { host, order: vec![] }),
-        };
-        let upper = match &stopped {
-            Some(order) => Bound::Included(Name { host, order: order.clone() }),
-            None => Bound::Excluded(Name { host: host + 1, order: vec![] }),
-        };
-        for (name, held) in cells.range((lower, upper)) {
-            if held.cell.as_ref().is_some_and(|cell| !cell.is_default()) {
-                found.insert(name.order.clone(), held.key.clone());
-            }
-        }
-        Ok(stopped)
+        let corrupt =
+            |why: String| StoreError::corrupt(format!("{} {key:?} of shard {}: {why}", host.name(), shard.0));
+        let entity: EntityRow = nigh_wire::decode_stored(&row.value).map_err(|e| corrupt(e.to_string()))?;
+        let cell = host.restore(&entity.state).map_err(|e| corrupt(e.to_string()))?;
+        let emptied = (entity.state == *host.default()).then_some(row.position);
+        let (cell, position, size) = (Some(cell), Some(row.position), size_of(row.value.len()));
+        let held = Held { key: entity.key, cell, changed: position, written: position, size, used: true };
+        Ok(Loaded { held, emptied })
     }
 
     /// Key of an entity's row: kind, wire name, 0, ordered key.
@@ -279,10 +223,4 @@ impl Memory {
         key.extend_from_slice(&name.order);
         key
     }
-}
-
-/// Why keys could not be listed.
-pub(crate) enum ListError {
-    Key(Cause),
-    Store(StoreError),
 }

@@ -24,9 +24,10 @@ use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::routes::{EntityMethod, Routes};
 use crate::shards::core::{Core, Running, fatal};
-use crate::shards::host::Wrote;
-use crate::shards::memory::{ListError, Memory};
+use crate::shards::host::{Cell, Wrote};
+use crate::shards::memory::{ListError, Memory, Name};
 use crate::shards::reply::{Delivery, Gather, Read, ReplyTo, What, deliver};
+use crate::store::StoreError;
 use crate::tx::TxCore;
 
 /// Things asked that wait their turn: 16 links of 1,024 calls each. More are refused as overloaded.
@@ -333,6 +334,11 @@ impl Owner {
             commutes: method.class == Class::Commutes,
         };
         let mut core = self.core();
+        let full = core.is_full() || buggify!("owner.full");
+        if full {
+            let what = What::Refusal(Refusal::Overloaded { retry_after: RETRY_AFTER });
+            return vec![Delivery { to: reply, what }];
+        }
         let permit = match core.shards[shard.0 as usize].admit(self.clock.wall(), arrival, reply) {
             Admission::Run(permit) => permit,
             Admission::Queued => return core.releases(shard),
@@ -360,10 +366,7 @@ impl Owner {
                 return core.releases(shard);
             }
         };
-        let mut cell = match core.memory.take(shard, &name, &key) {
-            Ok(cell) => cell,
-            Err(error) => fatal(&core.clock, &error),
-        };
+        let (mut core, mut cell) = self.take(core, shard, &name, &key);
         let now = permit.time(); // mutant method-time-unlogged: let now = self.clock.wall();
         let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false };
         core.running = Some(Running {
@@ -379,10 +382,10 @@ impl Owner {
         core.running = None;
         let place = core.shards[at].next();
         let (changed, deleted) = match &wrote {
-            Wrote::Ok { redo, .. } => (tx.deleted || !redo.is_empty(), tx.deleted),
-            _ => (false, false),
+            Wrote::Ok { redo, .. } => ((tx.deleted || !redo.is_empty()).then_some(redo.len()), tx.deleted),
+            _ => (None, false),
         };
-        core.memory.put_back(shard, &name, cell, changed.then_some(place)); // mutant change-not-dirty: core.memory.put_back(shard, &name, cell, None);
+        core.memory.put_back(shard, &name, cell, changed.map(|size| (place, size))); // mutant change-not-dirty: core.memory.put_back(shard, &name, cell, changed.filter(|size| *size == usize::MAX).map(|size| (place, size)));
         let seed = (tx.drawn > 0).then_some(tx.seed); // mutant seed-unrecorded: let seed = (tx.drawn > u32::MAX - 1).then_some(tx.seed);
         let machine = &mut core.shards[at];
         match wrote {
@@ -397,6 +400,31 @@ impl Owner {
             Wrote::Panicked(message) => machine.give_up(permit, Cause::Panicked(message)),
         }
         core.releases(shard)
+    }
+
+    /// Takes an entity out. A cold one is read without the lock: the committer goes on meanwhile, and nobody else runs
+    /// methods, so nobody else loads.
+    fn take<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        shard: ShardId,
+        name: &Name,
+        key: &Bytes,
+    ) -> (MutexGuard<'a, Core>, Box<dyn Cell>) {
+        let done = |core: &MutexGuard<'_, Core>, error: StoreError| -> ! { fatal(&core.clock, &error) };
+        if let Some(loader) = core.memory.loader_of(shard, name) {
+            drop(core);
+            let loaded = loader.load(shard, name, key);
+            core = self.core();
+            match loaded {
+                Ok(loaded) => core.memory.put_loaded(shard, name, loaded),
+                Err(error) => done(&core, error),
+            }
+        }
+        match core.memory.take(shard, name, key) {
+            Ok(cell) => (core, cell),
+            Err(error) => done(&core, error),
+        }
     }
 
     /// Goes on after a method. One that was given up as stuck comes back in vain: its thread waits for the end.
@@ -414,11 +442,12 @@ impl Owner {
     fn view(&self, method: u32, key: Bytes, args: Value, reply: ReplyTo) -> Vec<Delivery> {
         let Some(method) = self.routes.entity_method(method) else { return vec![unknown(reply, method)] };
         let shard = shard_of(&method.entity, &key, self.shards);
-        let mut core = self.core();
-        let (name, cell) = match core.take_cell(shard, method, &key) {
-            Ok(taken) => taken,
+        let core = self.core();
+        let name = match core.memory.name(method.host, &key) {
+            Ok(name) => name,
             Err(cause) => return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }],
         };
+        let (mut core, cell) = self.take(core, shard, &name, &key);
         core.running = Some(Running {
             since: self.clock.now(),
             entity: method.entity.clone(),

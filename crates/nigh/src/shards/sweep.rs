@@ -14,6 +14,7 @@ use nigh_wire::Bytes;
 use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::commit::Progress;
+use crate::shards::memory::{Name, Written};
 use crate::shards::owner::Owner;
 use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
 
@@ -27,7 +28,7 @@ const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// How often the log's length is looked at, in parts of the time between sweeps.
 const LOOKS: u32 = 8;
 
-/// Sweeps every `every`, or when the log has grown long, until `stop` is dropped, and once more then.
+/// Sweeps every `every`, or when the log has grown long or memory tight, until `stop` is dropped, and once more then.
 pub(crate) fn run(
     owner: &Arc<Owner>,
     rows: &dyn Rows,
@@ -36,18 +37,25 @@ pub(crate) fn run(
     stop: &Receiver<()>,
 ) {
     // What was replayed at the start is swept first.
-    let mut swept = GroupId(0);
+    let (mut swept, mut stopped) = (GroupId(0), false);
     loop {
-        let mut last = false;
         for _ in 0..LOOKS {
-            last = stop.recv_timeout(every / LOOKS) != Err(RecvTimeoutError::Timeout);
-            if last || progress.log_size() > LOG_SIZE_SOFT {
+            stopped = stopped || is_over(stop, every / LOOKS);
+            if stopped || progress.log_size() > LOG_SIZE_SOFT || owner.core().memory.is_tight() {
                 break;
             }
         }
+        let last = stopped;
         if progress.group() > swept || last {
-            let done = sweep(owner, rows, progress);
-            swept = done.unwrap_or_else(|error| owner.clock.end(&error.to_string(), EXIT_STORE));
+            let pause = || {
+                let dirty = owner.core().memory.dirty();
+                let wait = progress.pause(owner.clock.now(), every, dirty);
+                !wait.is_zero() && is_over(stop, wait)
+            };
+            match sweep(owner, rows, progress, last, pause) {
+                Ok((group, over)) => (swept, stopped) = (group, over),
+                Err(error) => owner.clock.end(&error.to_string(), EXIT_STORE),
+            }
         }
         if last {
             return;
@@ -55,14 +63,26 @@ pub(crate) fn run(
     }
 }
 
-/// One sweep; returns the group below which all is written back.
-fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) -> Result<GroupId, StoreError> {
+/// Waits; true if nothing more is to come.
+fn is_over(stop: &Receiver<()>, wait: Duration) -> bool {
+    stop.recv_timeout(wait) != Err(RecvTimeoutError::Timeout)
+}
+
+/// One sweep; returns the group below which all is written back, and `hurries`, or what `pause` said: from then on
+/// there are no pauses.
+fn sweep(
+    owner: &Arc<Owner>,
+    rows: &dyn Rows,
+    progress: &Progress,
+    mut hurries: bool,
+    mut pause: impl FnMut() -> bool,
+) -> Result<(GroupId, bool), StoreError> {
     let mut sweep = Sweep::begin(owner, progress);
     loop {
         match sweep.step(owner, rows, progress)? {
-            Stepped::On => {}
+            Stepped::On => hurries = hurries || pause(),
             Stepped::Waits => std::thread::park_timeout(DURABLE_WAIT),
-            Stepped::Done => return Ok(sweep.group),
+            Stepped::Done => return Ok((sweep.group, hurries)),
         }
     }
 }
@@ -70,10 +90,24 @@ fn sweep(owner: &Arc<Owner>, rows: &dyn Rows, progress: &Progress) -> Result<Gro
 /// A sweep under way: what was dirty when it began.
 pub(crate) struct Sweep {
     group: GroupId,
-    left: Vec<(ShardId, Position)>,
+    /// Durable when it began, at the latest: not repeated by a start once it has ended.
+    settled: Vec<Position>,
+    left: Vec<Left>,
     /// Of those, shards that have something from before which is not durable yet.
-    waiting: Vec<(ShardId, Position)>,
+    waiting: Vec<Left>,
     writes: Vec<RowWrite>,
+    /// What is in them.
+    written: Vec<Written>,
+}
+
+/// A shard that is not written back yet.
+struct Left {
+    shard: ShardId,
+    since: Position,
+    /// Where to go on.
+    from: Option<Name>,
+    /// Something was passed over that is not durable yet.
+    waits: bool,
 }
 
 /// How far a step of a sweep came.
@@ -94,21 +128,30 @@ impl Sweep {
 
     /// Notes what there is to write back.
     pub(crate) fn begin(owner: &Arc<Owner>, progress: &Progress) -> Self {
-        // The group first: what is durable by then is below the positions read after it.
+        // What is settled first, then the group, then what there is: what is settled is in groups up to that one, and
+        // what those hold is below the places noted last.
+        let places = || owner.core().shards.iter().map(|s| s.durable()).collect::<Vec<Position>>();
+        let settled = places();
         let group = progress.group();
-        let since: Vec<Position> = {
+        {
             let clock = owner.clock.wall();
             let mut core = owner.core();
             for shard in 0..core.shards.len() {
                 core.shards[shard].sweep(clock);
                 core.mark(ShardId(shard as u32));
             }
-            core.shards.iter().map(|s| s.durable()).collect()
-        };
+        }
+        let since = places();
         owner.kick();
-        let left = since.into_iter().enumerate().map(|(shard, since)| (ShardId(shard as u32), since));
+        let left = since.into_iter().enumerate().map(|(shard, since)| Left {
+            shard: ShardId(shard as u32),
+            since,
+            from: None,
+            waits: false,
+        });
         // The first stands last, and is taken first: rows are written in order.
-        Sweep { group, left: left.rev().collect(), waiting: Vec::new(), writes: Vec::new() }
+        let left = left.rev().collect();
+        Sweep { group, settled, left, waiting: vec![], writes: vec![], written: vec![] }
     }
 
     /// Writes at most one transaction of rows, if there are so many.
@@ -118,57 +161,65 @@ impl Sweep {
         rows: &dyn Rows,
         progress: &Progress,
     ) -> Result<Stepped, StoreError> {
-        while let Some((shard, since)) = self.left.pop() {
-            let (found, clean) = collect(owner, shard, since, &mut self.writes);
-            match (clean, found) {
-                (true, _) => {}
-                (false, 0) => self.waiting.push((shard, since)),
-                (false, _) => self.left.push((shard, since)),
-            }
+        while let Some(left) = self.left.pop() {
+            self.collect(owner, left);
             let alone = !self.writes.is_empty() && buggify!("sweep.rows.alone");
             if self.writes.len() >= ROWS_PER_WRITE_MAX || alone {
-                write(rows, &mut self.writes)?;
+                self.write(owner, rows)?;
                 return Ok(Stepped::On);
             }
         }
+        self.write(owner, rows)?;
         if !self.waiting.is_empty() {
             self.left.extend(self.waiting.drain(..).rev());
             return Ok(Stepped::Waits);
         }
-        write(rows, &mut self.writes)?;
         rows.swept(GroupId(self.group.0 + 1))?;
+        owner.core().memory.cut(std::mem::take(&mut self.settled));
         #[rustfmt::skip]
         progress.cut_below(GroupId(self.group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(self.group.0 + 2));
         Ok(Stepped::Done)
     }
-}
 
-/// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for.
-fn write(rows: &dyn Rows, writes: &mut Vec<RowWrite>) -> Result<(), StoreError> {
-    for chunk in writes.chunks(ROWS_PER_WRITE_MAX) {
-        rows.write(chunk)?;
+    /// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for.
+    fn write(&mut self, owner: &Owner, rows: &dyn Rows) -> Result<(), StoreError> {
+        for chunk in self.writes.chunks(ROWS_PER_WRITE_MAX) {
+            rows.write(chunk)?;
+        }
+        self.writes.clear();
+        let written = std::mem::take(&mut self.written);
+        owner.core().memory.wrote(written);
+        Ok(())
     }
-    writes.clear();
-    Ok(())
-}
 
-/// Adds rows of what is durable of one shard: how many, and whether nothing from before `since` is left.
-fn collect(owner: &Owner, shard: ShardId, since: Position, writes: &mut Vec<RowWrite>) -> (usize, bool) {
-    let before = writes.len();
-    let mut core = owner.core();
-    let machine = &mut core.shards[shard.0 as usize];
-    let durable = machine.durable();
-    // What was swept changed between two records: the one before is durable.
-    let last = Position(durable.0.saturating_sub(1));
-    for (key, row) in machine.dirty_rows(ROWS_PER_WRITE_MAX) {
-        let position = row.as_ref().map_or(last, |row| row.position.min(last));
-        let value = row.as_ref().map(nigh_wire::encode);
-        writes.push(RowWrite { shard, key: table_key(&key), position, value });
+    /// Adds rows of what is durable of one shard, and says what is left of it.
+    fn collect(&mut self, owner: &Owner, mut left: Left) {
+        let Left { shard, since, .. } = left;
+        let before = self.writes.len();
+        let mut core = owner.core();
+        let machine = &mut core.shards[shard.0 as usize];
+        let durable = machine.durable();
+        // What was swept changed between two records: the one before is durable.
+        let last = Position(durable.0.saturating_sub(1));
+        for (key, row) in machine.dirty_rows(ROWS_PER_WRITE_MAX) {
+            let position = row.as_ref().map_or(last, |row| row.position.min(last));
+            let value = row.as_ref().map(nigh_wire::encode);
+            self.writes.push(RowWrite { shard, key: table_key(&key), position, value });
+        }
+        let tables_clean = machine.rows_through() >= since;
+        let found = core.memory.sweep(shard, since, durable, left.from.take(), ROWS_PER_WRITE_MAX);
+        drop(core);
+        self.writes.extend(found.rows);
+        self.written.extend(found.written);
+        left.waits |= found.waits;
+        let more = found.next.is_some();
+        if more {
+            self.left.push(Left { from: found.next, ..left });
+        } else if left.waits || !tables_clean {
+            let list = if self.writes.len() > before { &mut self.left } else { &mut self.waiting };
+            list.push(Left { waits: false, ..left });
+        }
     }
-    let tables_clean = machine.rows_through() >= since;
-    writes.extend(core.memory.sweep(shard, since, durable, ROWS_PER_WRITE_MAX));
-    let clean = tables_clean && !core.memory.is_dirty(shard, since);
-    (writes.len() - before, clean)
 }
 
 /// Key of a table's row in the state file.

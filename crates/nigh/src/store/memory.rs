@@ -83,8 +83,12 @@ impl MemoryStore {
     }
 
     fn opened(&self, opening: Option<u64>) -> Opened {
-        let handle = Handle { opening, kept: self.kept.clone(), taken: Arc::default() };
-        Opened { log: Box::new(handle.clone()), rows: Arc::new(handle), meta: self.meta }
+        let (cut, swept) = {
+            let kept = lock(&self.kept);
+            (kept.cut, kept.swept)
+        };
+        let handle = Handle { opening, kept: self.kept.clone(), taken: Arc::default(), cut };
+        Opened { log: Box::new(handle.clone()), rows: Arc::new(handle), meta: self.meta, swept }
     }
 
     /// Whether nobody has taken the shard up since `epoch` (R7).
@@ -105,6 +109,8 @@ struct Handle {
     kept: Arc<Mutex<Kept>>,
     /// Shards taken up by this handle, and under which epoch.
     taken: Arc<Mutex<BTreeMap<ShardId, Epoch>>>,
+    /// Where it cuts the log with its next append.
+    cut: GroupId,
 }
 
 fn still_mine(kept: &Kept, shard: ShardId, epoch: Epoch) -> bool {
@@ -129,6 +135,16 @@ impl Handle {
     fn may_write(&self, kept: &Kept, shard: ShardId) -> bool {
         self.opening.is_some()
             || self.taken().get(&shard).is_some_and(|epoch| still_mine(kept, shard, *epoch))
+    }
+}
+
+impl Kept {
+    fn cut_below(&mut self, cut: GroupId) {
+        if cut > self.cut {
+            self.cut = cut;
+            self.groups = self.groups.split_off(&cut);
+            self.size = self.groups.values().map(|entries| size_of(entries)).sum();
+        }
     }
 }
 
@@ -158,6 +174,7 @@ impl Log for Handle {
         kept.size += size_of(&entries);
         kept.groups.insert(number, entries.into());
         kept.next.0 += 1;
+        kept.cut_below(self.cut);
         Ok(Appended { group: Some(number), items })
     }
 
@@ -175,7 +192,7 @@ impl Log for Handle {
 
     fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
         // Not under the lock, so that `each` may use the store.
-        let groups: Vec<_> = self.kept()?.groups.values().cloned().collect();
+        let groups: Vec<_> = self.kept()?.groups.range(self.cut..).map(|(_, group)| group.clone()).collect();
         groups.iter().flat_map(|entries| entries.iter()).cloned().for_each(each);
         Ok(())
     }
@@ -189,19 +206,17 @@ impl Log for Handle {
     }
 
     fn cut(&mut self, below: GroupId) -> Result<(), StoreError> {
-        let mut kept = self.kept()?;
-        if below > kept.swept {
-            return Err(StoreError::NotSwept { below, swept: kept.swept });
+        let swept = self.kept()?.swept;
+        if below > swept {
+            return Err(StoreError::NotSwept { below, swept });
         }
-        kept.cut = kept.cut.max(below);
-        let cut = kept.cut;
-        kept.groups = kept.groups.split_off(&cut);
-        kept.size = kept.groups.values().map(|entries| size_of(entries)).sum();
+        self.cut = self.cut.max(below);
         Ok(())
     }
 
     fn cut_now(&mut self) -> Result<(), StoreError> {
-        self.kept().map(drop)
+        self.kept()?.cut_below(self.cut);
+        Ok(())
     }
 
     fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {

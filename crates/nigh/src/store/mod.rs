@@ -266,6 +266,8 @@ pub struct Opened {
     pub rows: Arc<dyn Rows>,
     /// What it says of itself.
     pub meta: Meta,
+    /// All groups below are in the rows: [`Rows::swept`] said so last.
+    pub swept: GroupId,
 }
 
 impl std::fmt::Debug for Opened {

@@ -118,7 +118,7 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     });
     let rows = RedbRows::new(state_db, sealer, meta.shards, pair.clone());
     let log = RedbLog::new(log_db, log_file, sealer, found, pair);
-    Ok(Opened { log: Box::new(log), rows: Arc::new(rows), meta })
+    Ok(Opened { log: Box::new(log), rows: Arc::new(rows), meta, swept: marks.swept })
 }
 
 fn locked(directory: &dyn Directory) -> Result<DirectoryLock, OpenError> {

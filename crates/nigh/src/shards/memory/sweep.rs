@@ -1,0 +1,167 @@
+//! Which rows are to be written, and what is known once they are.
+//!
+//! An entity that is its default has no row in the end, but gets one first: as long as the log reaches back to before it
+//! became so, a start needs to know where. A change in the log is relative to what was there (a list's is), and without a
+//! row it would be repeated on something else. The row goes with a later sweep, when the log begins behind it.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use nigh_proto::shards::{Position, ShardId};
+
+use super::cold::size_of;
+use super::{EntityRow, Memory, Name};
+use crate::store::RowWrite;
+
+/// What of memory is in rows, by shard.
+pub(super) struct Rowed {
+    /// Changed and not on the way to a row, with the place of the first such change.
+    dirty: Vec<BTreeMap<Name, Position>>,
+    /// Rows of what is its default since that place.
+    emptied: Vec<BTreeMap<Name, Position>>,
+    /// A start does not repeat the log below.
+    cut: Vec<Position>,
+}
+
+/// A row that is on its way.
+pub(crate) struct Written {
+    shard: ShardId,
+    name: Name,
+    position: Position,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    State,
+    Default,
+    Gone,
+}
+
+/// Rows found, and how to go on.
+pub(crate) struct Found {
+    pub(crate) rows: Vec<RowWrite>,
+    /// One for each row.
+    pub(crate) written: Vec<Written>,
+    /// Where to go on; `None`: there is no more.
+    pub(crate) next: Option<Name>,
+    /// Some has changed and is not durable yet.
+    pub(crate) waits: bool,
+}
+
+impl Rowed {
+    pub(super) fn new(shards: u32) -> Self {
+        let none = || (0..shards).map(|_| BTreeMap::new()).collect();
+        Rowed { dirty: none(), emptied: none(), cut: vec![Position(0); shards as usize] }
+    }
+    /// It changed.
+    pub(super) fn changed(&mut self, shard: ShardId, name: &Name, position: Position) {
+        self.dirty[shard.0 as usize].entry(name.clone()).or_insert(position);
+        self.emptied[shard.0 as usize].remove(name); // mutant emptied-row-removed-late: self.emptied[shard.0 as usize].len();
+    }
+    /// It is its default, and has a row.
+    pub(super) fn emptied(&mut self, shard: ShardId, name: &Name, since: Position) {
+        self.emptied[shard.0 as usize].insert(name.clone(), since);
+    }
+}
+
+impl Memory {
+    /// Rows of entities that changed before `since` and whose last change is below `durable`, in the order of their
+    /// keys: at most `max`, from behind `from` on.
+    pub(crate) fn sweep(
+        &mut self,
+        shard: ShardId,
+        since: Position,
+        durable: Position,
+        from: Option<Name>,
+        max: usize,
+    ) -> Found {
+        let at = shard.0 as usize;
+        let mut found = Found { rows: vec![], written: vec![], next: None, waits: false };
+        if from.is_none() {
+            self.sweep_emptied(shard, &mut found);
+        }
+        let from = from.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut names = Vec::new();
+        for (name, first) in self.rowed.dirty[at].range((from, Bound::Unbounded)) {
+            if *first >= since {
+                continue;
+            }
+            let held = &self.cells[at][name];
+            let ready = held.changed.is_some_and(|changed| changed < durable); // mutant sweep-undurable: let ready = held.changed.is_some_and(|changed| changed < durable || durable.0 > 0);
+            if !ready || held.cell.is_none() {
+                found.waits = true;
+                continue;
+            }
+            names.push(name.clone());
+            if names.len() >= max {
+                found.next = Some(name.clone());
+                break;
+            }
+        }
+        for name in names {
+            self.rowed.dirty[at].remove(&name);
+            self.row_of(shard, name, &mut found);
+        }
+        found
+    }
+
+    /// Rows that the log no longer needs.
+    fn sweep_emptied(&mut self, shard: ShardId, found: &mut Found) {
+        let cut = self.rowed.cut[shard.0 as usize];
+        let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut); // mutant emptied-row-removed-early: let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut || cut.0 < u64::MAX);
+        for (name, since) in old {
+            let key = self.loader.row_key(name).into();
+            found.rows.push(RowWrite { shard, key, position: *since, value: None });
+            let (name, position) = (name.clone(), *since);
+            found.written.push(Written { shard, name, position, kind: Kind::Gone });
+        }
+    }
+
+    fn row_of(&mut self, shard: ShardId, name: Name, found: &mut Found) {
+        let held = self.cells[shard.0 as usize].get_mut(&name).expect("what is dirty is in memory");
+        let cell = held.cell.as_ref().expect("no method runs on it");
+        let position = held.changed.expect("it changed");
+        let state = cell.snapshot();
+        let kind = match state == *self.loader.hosts[name.host].default() {
+            true => Kind::Default,
+            false => Kind::State,
+        };
+        let value = nigh_wire::encode(&EntityRow { key: held.key.clone(), state });
+        let size = size_of(value.len());
+        self.cold.resized(std::mem::replace(&mut held.size, size), size);
+        let key = self.loader.row_key(&name).into();
+        found.rows.push(RowWrite { shard, key, position, value: Some(value) });
+        found.written.push(Written { shard, name, position, kind });
+    }
+
+    /// These rows are durable.
+    pub(crate) fn wrote(&mut self, written: Vec<Written>) {
+        for Written { shard, name, position, kind } in written {
+            let at = shard.0 as usize;
+            if kind == Kind::Gone {
+                let emptied = &mut self.rowed.emptied[at];
+                if emptied.get(&name) == Some(&position) {
+                    emptied.remove(&name);
+                }
+                continue;
+            }
+            let held = self.cells[at].get_mut(&name).expect("what is not in its row stays in memory");
+            held.written = Some(position);
+            if kind == Kind::Default && held.changed == Some(position) {
+                self.rowed.emptied(shard, &name, position);
+            }
+        }
+        self.let_written_go();
+    }
+
+    /// Entities that changed and are not on the way to a row.
+    pub(crate) fn dirty(&self) -> usize {
+        self.rowed.dirty.iter().map(BTreeMap::len).sum()
+    }
+
+    /// A sweep has ended: a start does not repeat the log of these shards below these places.
+    pub(crate) fn cut(&mut self, cut: Vec<Position>) {
+        self.rowed.cut = cut;
+    }
+}
