@@ -56,6 +56,7 @@ struct Entity {
     vis: Visibility,
     wire_name: String,
     key: Option<Type>,
+    home: Option<Type>,
     methods: Vec<Method>,
 }
 
@@ -63,7 +64,7 @@ impl Block {
     fn expand(self, attr: TokenStream) -> syn::Result<TokenStream> {
         let unnamed = || Error::new_spanned(&self.me, "an entity is a type with a name");
         let name = last(&self.me).ok_or_else(unnamed)?.ident.clone();
-        let settings = Settings::parse(attr, &["key", "name"]);
+        let settings = Settings::parse(attr, &["key", "home", "name"]);
         let (mut kept, mut errors) = (TokenStream::new(), TokenStream::new());
         match (settings.error, &settings.key) {
             (Some(why), _) => errors.extend(why.into_compile_error()),
@@ -87,6 +88,7 @@ impl Block {
             vis: widest(&methods),
             wire_name: settings.name.unwrap_or_else(|| name.unraw().to_string()),
             key: settings.key,
+            home: settings.home,
             methods,
             name,
         };
@@ -192,6 +194,28 @@ impl Block {
                 type Key = ();
             ),
         };
+        let home = match &entity.home {
+            Some(home) => {
+                // Two types of one name are one home: then their keys are spread alike, and no more.
+                let name = last(home)
+                    .map_or_else(|| home.to_token_stream().to_string(), |s| s.ident.unraw().to_string());
+                quote_spanned! {home.span()=>
+                    type Home = #home;
+                    const HOME: ::core::option::Option<&'static str> = ::core::option::Option::Some(#name);
+                    fn home(
+                        key: &[u8],
+                    ) -> ::core::result::Result<
+                        ::core::option::Option<::nigh::__private::Bytes>,
+                        ::nigh::__wire::DecodeError,
+                    > {
+                        ::nigh::__private::home::<Self::Key, #home>(key)
+                    }
+                }
+            }
+            None => quote!(
+                type Home = ::nigh::NoHome<Self>;
+            ),
+        };
         let name = match self.generics.params.is_empty() {
             true => quote!(::std::borrow::Cow::Borrowed(#wire_name)),
             false => quote!(::nigh::__private::instance_name::<#me>(#wire_name)),
@@ -206,6 +230,7 @@ impl Block {
             #[allow(deprecated, unused_variables, clippy::all)]
             impl #ig ::nigh::Entity for #me #wh {
                 #key
+                #home
                 type Ref = #reference #tg;
                 fn name() -> ::std::borrow::Cow<'static, str> { #name }
                 fn contract() -> ::nigh::__private::Contract {

@@ -85,6 +85,7 @@ pub(crate) fn docs(attrs: &[Attribute]) -> String {
 #[derive(Default)]
 pub(crate) struct Settings {
     pub(crate) key: Option<Type>,
+    pub(crate) home: Option<Type>,
     pub(crate) name: Option<String>,
     /// What was wrong; the rest still holds, so that one mistake stays one.
     pub(crate) error: Option<Error>,
@@ -111,16 +112,18 @@ impl Settings {
     fn one(&mut self, input: ParseStream<'_>, known: &[&str]) -> syn::Result<()> {
         let word: Ident = input.parse()?;
         match word.to_string().as_str() {
-            "home" => {
-                Err(Error::new(word.span(), "`home` is not built yet: every key is spread by its hash"))
-            }
             setting if !known.contains(&setting) => {
                 let known: Vec<_> = known.iter().map(|k| format!("`{k} = …`")).collect();
-                Err(Error::new(word.span(), format!("no such setting: there is {}", known.join(" and "))))
+                Err(Error::new(word.span(), format!("no such setting: there is {}", known.join(", "))))
             }
             "key" => {
                 input.parse::<Token![=]>()?;
                 self.key = Some(input.parse()?);
+                Ok(())
+            }
+            "home" => {
+                input.parse::<Token![=]>()?;
+                self.home = Some(input.parse()?);
                 Ok(())
             }
             _ => {

@@ -1,7 +1,10 @@
 //! The application's entities, as judges run them again.
 
+use std::collections::BTreeMap;
+
 use nigh::engine::{AnyEntity, Blueprint, Written};
-use nigh_proto::shards::record::RanOutcome;
+use nigh_proto::shards::record::{Other, RanOutcome};
+use nigh_proto::shards::row::Target;
 use nigh_wire::{Bytes, Contract, ContractKind};
 
 use crate::judge::{Program, Run, Wrote};
@@ -37,14 +40,36 @@ impl Program for Entities {
     }
 
     fn write(&self, cell: &mut AnyEntity, run: &Run<'_>) -> Wrote {
+        self.write_beside(cell, run, &mut BTreeMap::new()).0
+    }
+
+    fn has_home(&self, entity: &str) -> bool {
+        let kind = self.contract(entity).map(|contract| &contract.kind);
+        matches!(kind, Some(ContractKind::Entity { home: Some(_), .. }))
+    }
+
+    fn write_beside(
+        &self,
+        cell: &mut AnyEntity,
+        run: &Run<'_>,
+        lent: &mut BTreeMap<Target, AnyEntity>,
+    ) -> (Wrote, Vec<Other>) {
         let Some(method) = self.method(run.entity, run.method) else {
-            return Wrote::Unfit(format!("`{}.{}` is not there", run.entity, run.method));
+            return (Wrote::Unfit(format!("`{}.{}` is not there", run.entity, run.method)), vec![]);
         };
-        match cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args) {
-            Written::Ok { value, redo, deleted, .. } => Wrote::Ok { value, redo, deleted },
-            Written::Err(error) => Wrote::Err(error),
-            Written::Not(nigh_wire::Cause::Panicked(message)) => Wrote::Panicked(message),
-            Written::Not(cause) => Wrote::Unfit(cause.to_string()),
+        let beside = self.blueprint.beside();
+        while let Some((target, cell)) = lent.pop_first() {
+            beside.lend(&target.entity, &target.key, cell);
+        }
+        let written = cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args, &beside);
+        for (entity, key, cell) in beside.take_all() {
+            lent.insert(Target { entity: entity.into(), key }, cell);
+        }
+        match written {
+            Written::Ok { value, redo, deleted, others, .. } => (Wrote::Ok { value, redo, deleted }, others),
+            Written::Err(error) => (Wrote::Err(error), vec![]),
+            Written::Not(nigh_wire::Cause::Panicked(message)) => (Wrote::Panicked(message), vec![]),
+            Written::Not(cause) => (Wrote::Unfit(cause.to_string()), vec![]),
         }
     }
 

@@ -67,6 +67,8 @@ pub enum ContractKind {
         key: Schema,
         /// Shape of its state, as stored.
         state: Schema,
+        /// With which others it is placed: the name of its home's type. `None`: by its own name and key.
+        home: Option<&'static str>,
     },
     /// Has neither.
     Service,
@@ -219,6 +221,11 @@ fn digest(contracts: &[Contract], methods: &[Place]) -> WireHash {
             ContractKind::Entity { key, .. } => key.hash().0.to_vec(),
             ContractKind::Service => vec![],
         });
+        let home = match &contract.kind {
+            ContractKind::Entity { home, .. } => home.unwrap_or_default(),
+            ContractKind::Service => "",
+        };
+        parts.push(home.as_bytes().to_vec());
         parts.push(count(contract.methods.len()));
         for m in &contract.methods {
             parts.push(m.name.as_bytes().to_vec());

@@ -13,6 +13,7 @@ mod call;
 mod contract;
 mod decode;
 mod encode;
+mod homed;
 mod id;
 mod impls;
 mod json;
@@ -35,6 +36,7 @@ pub use contract::{
 };
 pub use decode::{DecodeError, Reader};
 pub use encode::Out;
+pub use homed::Homed;
 pub use id::{CallId, CallerId, Fingerprint, Keyed, ParseIdError};
 pub use json::{JsonError, parse_json};
 pub use nearest::nearest;

@@ -12,10 +12,13 @@ use nigh_proto::Instant;
 use nigh_proto::calls::caller::PeerFacts;
 use nigh_proto::link::error::LinkError;
 use nigh_proto::placement::Role;
+use nigh_proto::shards::record::Other;
 use nigh_proto::shards::{Epoch, Position, ShardId};
 use nigh_wire::{Bytes, Catalogue, Cause, Value};
 
 use crate::app::App;
+pub use crate::beside::Beside;
+use crate::beside::Others;
 use crate::calls::{Calls, PEER};
 pub use crate::clock::Ambient;
 use crate::clock::Clock;
@@ -116,6 +119,11 @@ impl Blueprint {
         &self.shapes
     }
 
+    /// No entities yet, to be asked for by a method.
+    pub fn beside(&self) -> Beside {
+        Beside::new(self.hosts.clone())
+    }
+
     /// One that nobody changed yet; `None` if there is no such entity.
     pub fn fresh(&self, entity: &str) -> Option<AnyEntity> {
         let host = self.hosts.iter().find(|h| &**h.name() == entity)?;
@@ -136,7 +144,7 @@ pub fn service_name<S: Service + ?Sized>() -> String {
 
 /// An entity outside of every process: for judges, who run again what was run.
 pub struct AnyEntity {
-    cell: Box<dyn Cell>,
+    pub(crate) cell: Box<dyn Cell>,
 }
 
 impl std::fmt::Debug for AnyEntity {
@@ -158,6 +166,8 @@ pub enum Written {
         deleted: bool,
         /// It drew random numbers.
         drew: bool,
+        /// What it changed of other entities of the same home.
+        others: Vec<Other>,
     },
     /// It returned its own error; nothing changed.
     Err(Bytes),
@@ -166,7 +176,8 @@ pub enum Written {
 }
 
 impl AnyEntity {
-    /// Runs a writing method at that time, with random numbers from `seed`.
+    /// Runs a writing method at that time, with random numbers from `seed`, and others of its home from `beside`.
+    #[allow(clippy::too_many_arguments, reason = "all that a run follows from")]
     pub fn write(
         &mut self,
         method: usize,
@@ -174,10 +185,15 @@ impl AnyEntity {
         now: nigh_wire::Time,
         seed: u64,
         args: &Bytes,
+        beside: &Beside,
     ) -> Written {
-        let mut tx = TxCore { key: key.clone(), now, seed, drawn: 0, deleted: false };
-        match self.cell.write(method, &mut tx, Value::Bytes(args.clone())) {
-            Wrote::Ok { value, redo } => Written::Ok { value, redo, deleted: tx.deleted, drew: tx.drawn > 0 },
+        let others = Others { source: Some(beside.source()), taken: vec![] };
+        let mut tx = TxCore { key: key.clone(), now, seed, drawn: 0, deleted: false, others };
+        let wrote = self.cell.write(method, &mut tx, Value::Bytes(args.clone()));
+        tx.others.taken.drain(..).for_each(|taken| beside.put(&taken.entity, &taken.key, taken.cell));
+        let (deleted, drew) = (tx.deleted, tx.drawn > 0);
+        match wrote {
+            Wrote::Ok { value, redo, others } => Written::Ok { value, redo, deleted, drew, others },
             Wrote::Err(error) => Written::Err(error),
             Wrote::Unfit(cause) => Written::Not(cause),
             Wrote::Panicked(message) => Written::Not(Cause::Panicked(message)),

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use nigh_wire::{Bytes, Cause, Contract, Value, Wire};
+use nigh_wire::{Bytes, Cause, Contract, DecodeError, Value, Wire};
 
 use crate::state::State;
 use crate::tx::TxCore;
@@ -18,6 +18,11 @@ use crate::tx::TxCore;
 pub trait Entity: State + Default {
     /// What identifies one.
     type Key: Wire;
+    /// With which others it lives, and can be changed in one commit: `home = …`.
+    type Home;
+    /// Name of its home; `None` if it is placed by its own name and key.
+    #[doc(hidden)]
+    const HOME: Option<&'static str> = None;
     /// Its methods as values: `WalletRef` for `Wallet`.
     type Ref;
     /// Wire name.
@@ -32,12 +37,21 @@ pub trait Entity: State + Default {
     /// The handle of the entity with this encoded key.
     #[doc(hidden)]
     fn refer(key: Bytes) -> Self::Ref;
+    /// The encoded home of the entity with this encoded key, if it has one.
+    #[doc(hidden)]
+    fn home(_key: &[u8]) -> Result<Option<Bytes>, DecodeError> {
+        Ok(None)
+    }
     /// True if these bytes are a key: no method may run under others, see `Tx::key`.
     #[doc(hidden)]
     fn admits(key: &[u8]) -> bool {
         nigh_wire::decode::<Self::Key>(key).is_ok()
     }
 }
+
+/// The home of an entity that names none: no other lives there. `#[nigh::entity(key = …, home = …)]` names one.
+#[derive(Debug)]
+pub struct NoHome<S>(std::marker::PhantomData<fn() -> S>);
 
 /// One method: takes its arguments as a tuple, in declared order.
 #[doc(hidden)]

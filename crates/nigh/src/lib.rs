@@ -11,6 +11,7 @@ extern crate self as nigh;
 
 mod app;
 mod args;
+mod beside;
 mod buggify;
 mod calls;
 mod clock;
@@ -42,14 +43,14 @@ mod tx;
 pub use app::App;
 pub use config::{Config, Data, LogFormat};
 pub use door::Door;
-pub use entity::Entity;
+pub use entity::{Entity, NoHome};
 pub use error::{Error, Result};
 pub use handle::{Ask, Nigh, Pending};
 pub use nigh_macros::{State, Wire, entity, service};
 pub use nigh_wire::__private::WireTrait as Wire;
 pub use nigh_wire::{
-    Call, CallError, CallId, Catalogue, Cause, IntoArg, Never, NotSettled, NotSettledCause, Or, Settled,
-    Step, Ticket, Time, View,
+    Call, CallError, CallId, Catalogue, Cause, Homed, IntoArg, Never, NotSettled, NotSettledCause, Or,
+    Settled, Step, Ticket, Time, View,
 };
 pub use node::{Commits, Node};
 pub use service::{Asked, Service};

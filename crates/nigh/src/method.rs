@@ -8,8 +8,8 @@ use std::borrow::Cow;
 
 use nigh_wire::__private::IsPlain;
 use nigh_wire::{
-    Builder, Bytes, Cause, Class, Contract, ContractKind, DecodeError, Method, NodeId, Row, Schema, Target,
-    Value, Wire,
+    Builder, Bytes, Cause, Class, Contract, ContractKind, DecodeError, Homed, Method, NodeId, Row, Schema,
+    Target, Value, Wire,
 };
 
 use crate::entity::{Entity, Reply};
@@ -128,7 +128,8 @@ pub fn method<R>(
 
 /// The contract of an entity.
 pub fn entity_contract<S: Entity>(methods: Vec<Method>, docs: &'static str) -> Contract {
-    let kind = ContractKind::Entity { key: nigh_wire::schema_of::<S::Key>(), state: S::schema() };
+    let (key, state) = (nigh_wire::schema_of::<S::Key>(), S::schema());
+    let kind = ContractKind::Entity { key, state, home: S::HOME };
     Contract { name: S::name().into_owned(), kind, methods, docs }
 }
 
@@ -143,6 +144,15 @@ pub type StateField = (&'static str, fn(&mut Builder) -> NodeId, &'static str);
 /// The shape of a state.
 pub fn state_schema(fields: &[StateField]) -> Schema {
     Schema::record(&fields.iter().map(|(name, ty, docs)| row(name, *ty, docs)).collect::<Vec<_>>())
+}
+
+/// The encoded home of an encoded key.
+///
+/// # Errors
+///
+/// These bytes are no key.
+pub fn home<K: Wire + Homed<H>, H: Wire>(key: &[u8]) -> Result<Option<Bytes>, DecodeError> {
+    Ok(Some(nigh_wire::encode(&nigh_wire::decode::<K>(key)?.home())))
 }
 
 /// The handle of the entity with this key.

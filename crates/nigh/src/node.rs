@@ -327,7 +327,7 @@ fn start_threads(config: &Config, store: Stored, log: Box<dyn store::Log>) -> Re
     };
     let committer = {
         let (owner, progress) = (owner.clone(), progress.clone());
-        spawn("nigh-commit", Box::new(move || drop(commit::run(&owner, log, &progress))))?
+        spawn("nigh-commit", Box::new(move || commit::run(&owner, log, &progress)))?
     };
     let sweeper = {
         let (owner, progress, every) = (owner.clone(), progress.clone(), config.write_back_every);

@@ -13,7 +13,6 @@ use std::time::Duration;
 use nigh_proto::calls::caller::{self, Outcome as Settled, PeerId, Serves, What as Started, Writes};
 use nigh_proto::calls::request::Refusal;
 use nigh_proto::calls::{DEADLINE_DEFAULT, DEADLINE_MAX, RETENTION};
-use nigh_proto::placement::shard_of;
 use nigh_wire::{
     Bytes, CallId, CallerId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex,
     NotSettledCause, Ticket, Time, Value, WireHash,
@@ -212,7 +211,7 @@ impl Performer {
         }
         Ok(Started::Call(Writes {
             method: m.index,
-            shard: shard_of(&m.entity, &key, self.shards),
+            shard: self.routes.shard_of(m.host, &key, self.shards),
             entity: m.entity.clone(),
             fingerprint: Fingerprint::of(&m.entity, &key, &m.name, &args),
             key,

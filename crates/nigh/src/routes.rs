@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nigh_proto::placement::Role;
-use nigh_wire::{Catalogue, Class, ContractKind, MethodIndex, WireHash};
+use nigh_proto::placement::{Role, shard_of};
+use nigh_proto::shards::ShardId;
+use nigh_wire::{Bytes, Catalogue, Class, ContractKind, MethodIndex, WireHash};
 
 use crate::services::{AnyService, Listed};
 use crate::shards::host::Host;
@@ -97,6 +98,21 @@ impl Routes {
     pub(crate) fn by_name(&self, of: &str, method: &str) -> Option<&EntityMethod> {
         let index = *self.names.get(&(Arc::from(of), Arc::from(method)))?;
         self.entity_method(index as u32)
+    }
+
+    /// True if methods of this entity may ask for others.
+    pub(crate) fn has_home(&self, host: usize) -> bool {
+        self.hosts[host].has_home()
+    }
+
+    /// Where the entity with this key lives: with its home, or by itself.
+    pub(crate) fn shard_of(&self, host: usize, key: &Bytes, shards: u32) -> ShardId {
+        let host = &self.hosts[host];
+        // What is no key has no home, and is refused where it arrives.
+        match host.home(key) {
+            Some((home, of)) => shard_of(home, &of, shards),
+            None => shard_of(host.name(), key, shards),
+        }
     }
 
     /// The host of an entity that this role owns.

@@ -32,8 +32,9 @@ fn describe(app: &App) -> Result<String> {
     let mut text = format!("application {}\n", app.name);
     for contract in catalogue.contracts() {
         match &contract.kind {
-            nigh_wire::ContractKind::Entity { key, state } => {
-                text += &format!("entity {} key {key} state {state}\n", contract.name);
+            nigh_wire::ContractKind::Entity { key, state, home } => {
+                let home = home.map_or(String::new(), |home| format!(" home {home}"));
+                text += &format!("entity {} key {key}{home} state {state}\n", contract.name);
             }
             nigh_wire::ContractKind::Service => text += &format!("service {}\n", contract.name),
         }

@@ -9,6 +9,7 @@ use std::mem;
 
 use nigh_wire::{Bytes, IntoArg, Time};
 
+use crate::beside::Others;
 use crate::entity::Entity;
 
 /// The untyped part of [`Tx`]: what the runtime passes in and reads back.
@@ -25,16 +26,29 @@ pub struct TxCore {
     pub drawn: u32,
     /// The method asked for the entity to become its default.
     pub deleted: bool,
+    /// Entities of the same home that the method asked for.
+    pub others: Others,
+}
+
+/// Gives back what a method was lent, also if it panics: others that it changed are to be undone.
+struct Lent<'a, S> {
+    tx: Tx<S>,
+    to: &'a mut TxCore,
+}
+
+impl<S> Drop for Lent<'_, S> {
+    fn drop(&mut self) {
+        *self.to = mem::take(&mut self.tx.core);
+    }
 }
 
 impl TxCore {
-    /// For macros: runs `method` with this as a [`Tx`]. Left empty if the method panics.
+    /// For macros: runs `method` with this as a [`Tx`].
     #[doc(hidden)]
     pub fn with<S, R>(&mut self, method: impl FnOnce(&mut Tx<S>) -> R) -> R {
-        let mut tx = Tx { core: mem::take(self), _of: PhantomData };
-        let result = method(&mut tx);
-        *self = tx.core;
-        result
+        let tx = Tx { core: mem::take(self), _of: PhantomData };
+        let mut lent = Lent { tx, to: self };
+        method(&mut lent.tx)
     }
 
     /// The next number of the sequence that starts at `seed`.
@@ -87,6 +101,23 @@ impl<S: Entity> Tx<S> {
     /// The entity becomes its default when this method succeeds, and what it had is freed.
     pub fn delete(&mut self) {
         self.core.deleted = true;
+    }
+
+    /// Another entity of the same home, to be read and changed in this commit: with it, or not at all.
+    ///
+    /// In a unit test it is as nobody changed it yet, and stays as this [`Tx`] leaves it.
+    ///
+    /// # Panics
+    ///
+    /// It has another home, is the entity itself, or is the 257th: the method is undone, and its call settles as not done.
+    pub fn at<O: Entity<Home = S::Home>>(&mut self, key: impl IntoArg<O::Key>) -> &mut O {
+        let key = nigh_wire::encode(&key.into_arg());
+        let me = S::name() == O::name() && key == self.core.key;
+        assert!(!me, "`tx.at` gives other entities: this one is `self`");
+        let (mine, other) = (S::home(&self.core.key), O::home(&key));
+        let same = mine.is_ok_and(|mine| mine.is_some() && other == Ok(mine)); // mutant other-home-unchecked: let same = mine.is_ok() || other.is_ok();
+        assert!(same, "`tx.at`: this `{}` has another home: one commit is of one home", O::name());
+        self.core.others.at(key)
     }
 
     /// For unit tests of methods, which stay ordinary functions: at the start of 1970, with seed 0.

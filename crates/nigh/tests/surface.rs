@@ -222,7 +222,7 @@ fn a_contract_says_what_there_is() {
     let all: Vec<_> = c.methods.iter().map(|m| m.name).collect();
     let written = ["hold", "set_at_least", "release", "draw", "close", "spill", "balance", "held", "eight"];
     assert_eq!((all.as_slice(), Wallet::table().len()), (written.as_slice(), written.len()));
-    let ContractKind::Entity { key, state } = &c.kind else { panic!("an entity") };
+    let ContractKind::Entity { key, state, .. } = &c.kind else { panic!("an entity") };
     assert_eq!(key.hash(), nigh::__wire::schema_of::<UserId>().hash());
     assert_eq!(names(state), ["cents", "holds", "drawn"]);
 }

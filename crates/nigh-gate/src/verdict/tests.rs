@@ -50,7 +50,7 @@ fn asked(outcome: Outcome, class: Class, service: bool, named: bool) -> String {
     let kind = if service {
         ContractKind::Service
     } else {
-        ContractKind::Entity { key: schema_of::<String>(), state: schema_of::<u64>() }
+        ContractKind::Entity { key: schema_of::<String>(), state: schema_of::<u64>(), home: None }
     };
     let contract = Contract { name: "Wallet".into(), kind, methods: vec![], docs: "" };
     short(of_call(outcome, &Asked { contract: &contract, method: &method, named }))

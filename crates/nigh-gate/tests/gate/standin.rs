@@ -66,7 +66,7 @@ fn catalogue() -> Catalogue {
     let u64s = schema_of::<u64>;
     let counter = Contract {
         name: "Counter".into(),
-        kind: ContractKind::Entity { key: schema_of::<String>(), state: u64s() },
+        kind: ContractKind::Entity { key: schema_of::<String>(), state: u64s(), home: None },
         methods: vec![
             method("add", Class::Once, &[row::<u64>("by")], u64s(), Some(schema_of::<TooMuch>())),
             method("pause", Class::Once, &[row::<u64>("by")], u64s(), None),

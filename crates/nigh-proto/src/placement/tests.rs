@@ -5,7 +5,8 @@ use nigh_wire::{Contract, schema_of};
 use super::*;
 
 fn catalogue() -> Catalogue {
-    let entity = || ContractKind::Entity { key: schema_of::<String>(), state: schema_of::<u64>() };
+    let entity =
+        || ContractKind::Entity { key: schema_of::<String>(), state: schema_of::<u64>(), home: None };
     let contract = |name: &str, kind| Contract { name: name.into(), kind, methods: vec![], docs: "" };
     Catalogue::new([
         contract("Wallet", entity()),

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use crate::Instant;
 
-/// Rows written back a second, at the most: what two redb files on one disk sustain while commits keep their tail.
-pub const ROWS_PER_SECOND_MAX: u32 = 50_000;
+/// Rows written back a second, at the most: what two redb files on one disk sustain with dense keys while commits keep
+/// their tail. Half of them entities, say: the other half is what is remembered of calls.
+pub const ROWS_PER_SECOND_MAX: u32 = 100_000;
 /// And at the least: what is dirty is soon written even if there is little of it.
 pub const ROWS_PER_SECOND_MIN: u32 = 1_000;
 /// Bytes of log from which on rows are written as fast as the disk takes them: half of what is left until refusal.

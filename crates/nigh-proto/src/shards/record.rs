@@ -137,6 +137,19 @@ pub struct Ran {
     pub staged: Vec<Bytes>,
     /// Timers that start with this commit (R19); none until they are built.
     pub timers: Vec<Bytes>,
+    /// What it changed of other entities of the same home: in one record, so that all of it is there or nothing.
+    pub others: Vec<Other>,
+}
+
+/// A change of another entity of the same shard.
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Wire name of the entity.
+    pub entity: Arc<str>,
+    /// Encoded key.
+    pub key: Bytes,
+    /// The change, as `State::commit` wrote it.
+    pub redo: Bytes,
 }
 
 /// What a method returned.

@@ -147,19 +147,19 @@ impl<R> Shard<R> {
         }
         let Permit { arrival, time, reply, .. } = permit;
         let Arrival { id, entity, key, method, fingerprint, order, keyed, commutes } = arrival;
-        let Finished { outcome, redo, deleted, seed } = ran;
+        let Finished { outcome, redo, deleted, seed, others } = ran;
         #[rustfmt::skip]
         let id = (!commutes).then_some(id); // mutant record-leaves-commit: let id = None;
         // R4: one record of change, id, fingerprint, answer and floor, for an error as well.
         let (staged, timers) = (Vec::new(), Vec::new());
         let verdict = Verdict::from(outcome.clone());
         let failed = matches!(outcome, RanOutcome::Err(_));
-        assert!(!failed || redo.is_empty(), "an error changes nothing");
+        assert!(!failed || redo.is_empty() && others.is_empty(), "an error changes nothing");
         #[rustfmt::skip]
         let record = Ran {
-            id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers,
+            id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers, others,
         };
-        self.record(Record::Ran(record));
+        self.record(Record::Ran(record)); // mutant home-commit-split: let rest = Ran { id: None, others: record.others.clone(), ..record.clone() }; self.record(Record::Ran(Ran { others: vec![], ..record })); if !rest.others.is_empty() { self.record(Record::Ran(rest)); }
         // R5, R6: durable first, errors too. Nothing of this memory is seen outside before it is in the log.
         #[rustfmt::skip]
         let done_gate = self.log.next(); // mutant answer-before-sync: let done_gate = self.log.durable();

@@ -365,7 +365,7 @@ fn run(shard: &mut Shard<Reply>, counts: &mut BTreeMap<Bytes, u64>, permit: Perm
         "panic" => return shard.give_up(permit, Cause::Panicked("at the disco".into())),
         _ => return shard.abandon(permit, Cause::Malformed("no method takes this".into())),
     };
-    shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None });
+    shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None, others: vec![] });
 }
 
 fn arrival(call: CallRequest) -> Arrival {

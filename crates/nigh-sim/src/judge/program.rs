@@ -3,7 +3,10 @@
 //! Whoever implements this adds nothing of its own: the same method with the same key, time, seed and arguments
 //! does the same.
 
-use nigh_proto::shards::record::RanOutcome;
+use std::collections::BTreeMap;
+
+use nigh_proto::shards::record::{Other, RanOutcome};
+use nigh_proto::shards::row::Target;
 use nigh_wire::{Bytes, Time};
 
 use super::violation::Show;
@@ -19,6 +22,22 @@ pub trait Program {
     fn restore(&self, entity: &str, snapshot: &Bytes) -> Option<Self::Cell>;
     /// Runs a writing method. On anything but [`Wrote::Ok`] the cell is as before.
     fn write(&self, cell: &mut Self::Cell, run: &Run<'_>) -> Wrote;
+    /// True if methods of this entity may change others of its home.
+    fn has_home(&self, entity: &str) -> bool {
+        let _ = entity;
+        false
+    }
+    /// As [`Program::write`], of an entity that has a home: others that it may ask for are lent to it. Gives what it changed
+    /// of them, in the order asked for.
+    fn write_beside(
+        &self,
+        cell: &mut Self::Cell,
+        run: &Run<'_>,
+        others: &mut BTreeMap<Target, Self::Cell>,
+    ) -> (Wrote, Vec<Other>) {
+        let _ = others;
+        (self.write(cell, run), vec![])
+    }
     /// Runs a view; `None` if there is no such view, its arguments are none of it, or it panicked.
     fn read(&self, cell: &Self::Cell, entity: &str, method: &str, args: &Bytes) -> Option<RanOutcome>;
     /// Repeats a change of the log. False if these bytes are none.

@@ -53,7 +53,7 @@ fn digest_covers_what_both_ends_must_agree_on() {
         change(&mut c);
         catalogue([c, contract("b", &["z"])]).digest()
     };
-    let entity = |key: Schema, state: Schema| ContractKind::Entity { key, state };
+    let entity = |key: Schema, state: Schema| ContractKind::Entity { key, state, home: None };
     let (text, number) = (schema_of::<String>(), schema_of::<u64>());
     let same = one(&|_| {});
     // Docs, and a state that stays at home, change nothing.

@@ -48,6 +48,9 @@ impl Progress {
     pub(crate) fn may_cut(&self) -> bool {
         self.cut.lock().expect("holders only assign").is_some()
     }
+    fn take_cut(&self) -> Option<GroupId> {
+        self.cut.lock().expect("holders only assign").take()
+    }
     /// How long to wait before the next rows are written, of `dirty` in all, within `spread`.
     pub(crate) fn pause(&self, now: Instant, spread: Duration, dirty: usize) -> Duration {
         let mut pace = self.pace.lock().expect("holders only count");
@@ -63,8 +66,9 @@ impl Progress {
 /// that it spares, about 2 µs each.
 const HANDED_OUT_HERE_MAX: usize = 8;
 
-/// Appends until told to stop; then what is left, and gives the log back.
-pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) -> Box<dyn Log> {
+/// Appends until told to stop; then what is left. What was swept by then is cut off at once: the next start finds nothing
+/// to repeat.
+pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) {
     loop {
         let stop = {
             let mut signal = owner.signal();
@@ -80,7 +84,13 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
             std::thread::yield_now();
         }
         if stop {
-            return log;
+            let cut = progress.take_cut();
+            let done = cut.map_or(Ok(()), |below| log.cut(below)).and_then(|()| log.cut_now());
+            if let Err(error) = done {
+                // Nothing is lost: the next start reads more.
+                tracing::warn!("the log was not cut: {error}");
+            }
+            return;
         }
     }
 }
@@ -105,7 +115,7 @@ pub struct Group {
 
 /// One blob of every shard that has something to append. The log is cut first, if it may be.
 pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> Option<Group> {
-    let cut = progress.cut.lock().expect("holders only assign").take();
+    let cut = progress.take_cut();
     if let Some(below) = cut
         && let Err(error) = log.cut(below)
     {

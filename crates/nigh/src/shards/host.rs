@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use nigh_proto::calls::caller::CALL_SIZE_MAX;
+use nigh_proto::shards::record::Other;
 use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Out, Reader, Schema, Value};
 
 use crate::entity::{Entity, Reply, Run};
@@ -30,6 +31,10 @@ pub(crate) trait Host: Send + Sync {
     fn state_schema(&self) -> Schema;
     /// Shape of its key.
     fn key_schema(&self) -> &Schema;
+    /// True if its methods may ask for others.
+    fn has_home(&self) -> bool;
+    /// Its home's name and encoded key, if it has a home and these bytes are a key.
+    fn home(&self, key: &Bytes) -> Option<(&'static str, Bytes)>;
     /// One that nobody changed yet.
     fn fresh(&self) -> Box<dyn Cell>;
     /// Its snapshot.
@@ -54,12 +59,21 @@ pub(crate) trait Cell: Send {
     fn reset(&mut self);
     /// As typed state.
     fn state(&self) -> &dyn Any;
+    /// As typed state, after [`Cell::begin`].
+    fn state_mut(&mut self) -> &mut dyn Any;
+    /// A method of another entity is about to change it.
+    fn begin(&mut self);
+    /// That method has failed: it is as before.
+    fn undo(&mut self);
+    /// That method has succeeded: appends what changed, true if anything did.
+    fn commit(&mut self, redo: &mut Out) -> bool;
 }
 
 /// What is left of a writing method.
 pub(crate) enum Wrote {
     /// It returned; the change is made, and this repeats it (empty if nothing changed).
-    Ok { value: Bytes, redo: Bytes },
+    /// Of others of the same home the same.
+    Ok { value: Bytes, redo: Bytes, others: Vec<Other> },
     /// It returned its own error; nothing changed.
     Err(Bytes),
     /// Its arguments are no arguments of it; it did not run.
@@ -87,9 +101,16 @@ impl<S: Entity> HostOf<S> {
     }
 }
 
-struct CellOf<S> {
+struct CellOf<S: Entity> {
     state: S,
     default: Bytes,
+    /// While a method of another entity has it.
+    saved: Option<S::Saved>,
+}
+
+/// One that nobody changed yet, of no process: for unit tests.
+pub(crate) fn fresh_cell<S: Entity>() -> Box<dyn Cell> {
+    HostOf::<S>::new().fresh()
 }
 
 impl<S: Entity> Host for HostOf<S> {
@@ -105,8 +126,14 @@ impl<S: Entity> Host for HostOf<S> {
     fn key_schema(&self) -> &Schema {
         &self.key
     }
+    fn has_home(&self) -> bool {
+        S::HOME.is_some()
+    }
+    fn home(&self, key: &Bytes) -> Option<(&'static str, Bytes)> {
+        Some((S::HOME?, S::home(key).ok()??))
+    }
     fn fresh(&self) -> Box<dyn Cell> {
-        Box::new(CellOf { state: S::default(), default: self.default.clone() })
+        Box::new(CellOf { state: S::default(), default: self.default.clone(), saved: None })
     }
     fn default(&self) -> &Bytes {
         &self.default
@@ -115,7 +142,7 @@ impl<S: Entity> Host for HostOf<S> {
         let mut reader = Reader::stored(snapshot);
         let state = S::restore(&mut reader)?;
         reader.end()?;
-        Ok(Box::new(CellOf { state, default: self.default.clone() }))
+        Ok(Box::new(CellOf { state, default: self.default.clone(), saved: None }))
     }
 }
 
@@ -132,6 +159,7 @@ impl<S: Entity> Cell for CellOf<S> {
                 let value = value.to_bytes();
                 if value.len() > ANSWER_SIZE_MAX {
                     self.state.undo(saved);
+                    tx.others.undo();
                     return Wrote::Unfit(too_large(value.len()));
                 }
                 let mut redo = Out::with_capacity(64);
@@ -142,10 +170,11 @@ impl<S: Entity> Cell for CellOf<S> {
                     self.reset();
                     redo = Out::default();
                 }
-                Wrote::Ok { value, redo: redo.into_bytes() }
+                Wrote::Ok { value, redo: redo.into_bytes(), others: tx.others.commit() }
             }
             Ok(Ok(Reply::Err(error))) => {
                 self.state.undo(saved);
+                tx.others.undo();
                 let error = error.to_bytes();
                 if error.len() > ANSWER_SIZE_MAX {
                     return Wrote::Unfit(too_large(error.len()));
@@ -154,10 +183,12 @@ impl<S: Entity> Cell for CellOf<S> {
             }
             Ok(Err(cause)) => {
                 self.state.undo(saved);
+                tx.others.undo();
                 Wrote::Unfit(cause)
             }
             Err(panic) => {
                 self.state.undo(saved);
+                tx.others.undo();
                 Wrote::Panicked(message_of(panic.as_ref()))
             }
         }
@@ -191,6 +222,18 @@ impl<S: Entity> Cell for CellOf<S> {
 
     fn state(&self) -> &dyn Any {
         &self.state
+    }
+    fn state_mut(&mut self) -> &mut dyn Any {
+        &mut self.state
+    }
+    fn begin(&mut self) {
+        self.saved = Some(self.state.begin());
+    }
+    fn undo(&mut self) {
+        self.state.undo(self.saved.take().expect("it began"));
+    }
+    fn commit(&mut self, redo: &mut Out) -> bool {
+        self.state.commit(self.saved.take().expect("it began"), redo)
     }
 }
 

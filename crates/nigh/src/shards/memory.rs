@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nigh_proto::shards::record::{Ran, Record};
+use nigh_proto::shards::record::{Other, Ran, Record};
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, Cause, Wire};
 
@@ -161,17 +161,35 @@ impl Memory {
         self.let_go();
     }
 
-    /// Repeats a record of the log's tail, unless the row that was loaded already holds it.
+    /// Repeats a record of the log's tail, where the row that was loaded does not hold it.
     pub(crate) fn replay(
         &mut self,
         shard: ShardId,
         position: Position,
         record: &Record,
     ) -> Result<(), StoreError> {
-        let Record::Ran(Ran { entity, key, redo, deleted, .. }) = record else { return Ok(()) };
-        if redo.is_empty() && !deleted {
-            return Ok(());
+        let Record::Ran(Ran { entity, key, redo, deleted, others, .. }) = record else { return Ok(()) };
+        if !redo.is_empty() || *deleted {
+            self.repeat(shard, position, entity, key, (!deleted).then_some(redo))?;
         }
+        for Other { entity, key, redo } in others {
+            let others = Some(redo); // mutant others-not-repeated: let others = Some(redo).filter(|redo| redo.len() == usize::MAX);
+            if others.is_some() {
+                self.repeat(shard, position, entity, key, others)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: it became its default.
+    fn repeat(
+        &mut self,
+        shard: ShardId,
+        position: Position,
+        entity: &Arc<str>,
+        key: &Bytes,
+        redo: Option<&Bytes>,
+    ) -> Result<(), StoreError> {
         let corrupt =
             |why: String| StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0));
         let host = self.loader.hosts.iter().position(|h| h.name() == entity);
@@ -183,12 +201,11 @@ impl Memory {
             self.put_back(shard, &name, cell, None);
             return Ok(());
         }
-        if *deleted {
-            cell.reset();
-        } else {
-            cell.apply(redo).map_err(|e| corrupt(e.to_string()))?;
+        match redo {
+            Some(redo) => cell.apply(redo).map_err(|e| corrupt(e.to_string()))?,
+            None => cell.reset(),
         }
-        self.put_back(shard, &name, cell, Some((position, redo.len())));
+        self.put_back(shard, &name, cell, Some((position, redo.map_or(0, Bytes::len))));
         Ok(())
     }
 }

@@ -13,12 +13,12 @@ use std::time::Duration;
 use nigh_proto::Instant;
 use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
-use nigh_proto::placement::shard_of;
 use nigh_proto::shards::record::RanOutcome;
 use nigh_proto::shards::shard::{Admission, Finished, Permit, Shard};
 use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Ticket, Time, Value};
 
+use crate::beside::{self, Neighbours, Others, Taken};
 use crate::buggify;
 use crate::calls::Calls;
 use crate::clock::Clock;
@@ -228,7 +228,7 @@ impl Owner {
     /// An entity as it is in memory, durable or not.
     pub(crate) fn snapshot(&self, entity: &str, key: &Bytes) -> Option<Bytes> {
         let host = self.routes.host(entity)?;
-        let shard = shard_of(entity, key, self.shards);
+        let shard = self.routes.shard_of(host, key, self.shards);
         let mut core = self.core();
         let name = core.memory.name(host, key).ok()?;
         let cell = core.memory.take(shard, &name, key).ok()?;
@@ -287,7 +287,7 @@ impl Owner {
         }
     }
 
-    fn perform(&self, work: Work) -> Vec<Delivery> {
+    fn perform(self: &Arc<Self>, work: Work) -> Vec<Delivery> {
         let Work { what, due, reply } = work;
         let late = self.clock.now() > due || buggify!("owner.work.expires");
         if late && !matches!(what, Asked::Bye(_)) {
@@ -311,7 +311,7 @@ impl Owner {
     }
 
     fn call(
-        &self,
+        self: &Arc<Self>,
         request: CallRequest,
         placed: Option<(ShardId, Fingerprint)>,
         reply: ReplyTo,
@@ -321,7 +321,7 @@ impl Owner {
         };
         let (shard, fingerprint) = placed.unwrap_or_else(|| {
             let fingerprint = Fingerprint::of(&method.entity, &request.key, &method.name, &request.args);
-            (shard_of(&method.entity, &request.key, self.shards), fingerprint)
+            (self.routes.shard_of(method.host, &request.key, self.shards), fingerprint)
         });
         let arrival = Arrival {
             id: request.id,
@@ -350,7 +350,7 @@ impl Owner {
     }
 
     fn run_permit(
-        &self,
+        self: &Arc<Self>,
         mut core: MutexGuard<'_, Core>,
         shard: ShardId,
         permit: Permit<ReplyTo>,
@@ -368,7 +368,10 @@ impl Owner {
         };
         let (mut core, mut cell) = self.take(core, shard, &name, &key);
         let now = permit.time(); // mutant method-time-unlogged: let now = self.clock.wall();
-        let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false };
+        let source = self.routes.has_home(method.host).then(|| Home { owner: self.clone(), shard });
+        let source = source.map(|home| Arc::new(home) as Arc<dyn Neighbours>);
+        let others = Others { source, taken: vec![] };
+        let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false, others };
         core.running = Some(Running {
             since: self.clock.now(),
             entity: method.entity.clone(),
@@ -386,20 +389,31 @@ impl Owner {
             _ => (None, false),
         };
         core.memory.put_back(shard, &name, cell, changed.map(|size| (place, size))); // mutant change-not-dirty: core.memory.put_back(shard, &name, cell, changed.filter(|size| *size == usize::MAX).map(|size| (place, size)));
+        for Taken { entity, key, cell, changed } in std::mem::take(&mut tx.others.taken) {
+            let name = self.name_of(&core, &entity, &key).expect("it was taken under this name");
+            core.memory.put_back(shard, &name, cell, changed.map(|size| (place, size)));
+        }
         let seed = (tx.drawn > 0).then_some(tx.seed); // mutant seed-unrecorded: let seed = (tx.drawn > u32::MAX - 1).then_some(tx.seed);
         let machine = &mut core.shards[at];
         match wrote {
-            Wrote::Ok { value, redo } => {
-                machine.finish(permit, Finished { outcome: RanOutcome::Ok(value), redo, deleted, seed });
+            Wrote::Ok { value, redo, others } => {
+                let outcome = RanOutcome::Ok(value);
+                machine.finish(permit, Finished { outcome, redo, deleted, seed, others });
             }
             Wrote::Err(error) => {
-                let redo = Bytes::new();
-                machine.finish(permit, Finished { outcome: RanOutcome::Err(error), redo, deleted, seed });
+                let (outcome, redo, others) = (RanOutcome::Err(error), Bytes::new(), vec![]);
+                machine.finish(permit, Finished { outcome, redo, deleted, seed, others });
             }
             Wrote::Unfit(cause) => machine.abandon(permit, cause),
             Wrote::Panicked(message) => machine.give_up(permit, Cause::Panicked(message)),
         }
         core.releases(shard)
+    }
+
+    /// The name of an entity that this process has.
+    fn name_of(&self, core: &Core, entity: &str, key: &Bytes) -> Result<Name, String> {
+        let host = self.routes.host(entity).ok_or_else(|| beside::not_here(entity))?;
+        core.memory.name(host, key).map_err(|cause| cause.to_string())
     }
 
     /// Takes an entity out. A cold one is read without the lock: the committer goes on meanwhile, and nobody else runs
@@ -441,7 +455,7 @@ impl Owner {
 
     fn view(&self, method: u32, key: Bytes, args: Value, reply: ReplyTo) -> Vec<Delivery> {
         let Some(method) = self.routes.entity_method(method) else { return vec![unknown(reply, method)] };
-        let shard = shard_of(&method.entity, &key, self.shards);
+        let shard = self.routes.shard_of(method.host, &key, self.shards);
         let core = self.core();
         let name = match core.memory.name(method.host, &key) {
             Ok(name) => name,
@@ -471,7 +485,7 @@ impl Owner {
             return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
         };
         let key = ticket.key.clone().unwrap_or_default();
-        let shard = shard_of(&method.entity, &key, self.shards);
+        let shard = self.routes.shard_of(method.host, &key, self.shards);
         let mut core = self.core();
         let commutes = method.class == Class::Commutes;
         match core.shards[shard.0 as usize].settle(self.clock.wall(), ticket, commutes, reply) {
@@ -506,6 +520,20 @@ impl Owner {
 
 /// Keys one list gives at the most.
 pub(crate) const LIST_MAX: usize = 1000;
+
+/// Entities of one shard, for a method that runs there.
+struct Home {
+    owner: Arc<Owner>,
+    shard: ShardId,
+}
+
+impl Neighbours for Home {
+    fn take(&self, entity: &str, key: &Bytes) -> Result<Box<dyn Cell>, String> {
+        let core = self.owner.resume();
+        let name = self.owner.name_of(&core, entity, key)?;
+        Ok(self.owner.take(core, self.shard, &name, key).1)
+    }
+}
 
 impl ReplyTo {
     /// As it waits for its gate: with what was read.

@@ -36,7 +36,7 @@ pub use set::Set;
 pub trait State: Sized + Send + 'static {
     /// What is kept while a method runs, to undo it.
     #[doc(hidden)]
-    type Saved;
+    type Saved: Send + 'static;
     /// A method is about to run.
     #[doc(hidden)]
     fn begin(&mut self) -> Self::Saved;

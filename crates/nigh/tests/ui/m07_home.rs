@@ -1,12 +1,16 @@
-//! A setting that is not built yet.
+//! A home that the key does not know of.
 use nigh::prelude::*;
+
+#[derive(Wire, Clone)]
+#[wire(id)]
+pub struct UserId(String);
 
 #[derive(Default, State)]
 pub struct Wallet {
     cents: u64,
 }
 
-#[nigh::entity(key = String, home = zone)]
+#[nigh::entity(key = u64, home = UserId)]
 impl Wallet {
     pub fn add(&mut self, cents: u64) {
         self.cents += cents
@@ -14,5 +18,5 @@ impl Wallet {
 }
 
 fn main() {
-    let _ = Wallet::at("ada").add(5);
+    let _ = Wallet::at(3u64).add(5);
 }

@@ -24,9 +24,9 @@ fn what_is_dirty_is_spread_over_the_time_given() {
     // 10,240 rows are 40 transactions: a second.
     assert_eq!(lasts(&Pace::default(), SECOND, 40, 10_240, 0), SECOND);
     assert_eq!(lasts(&Pace::default(), 2 * SECOND, 40, 10_240, 0), 2 * SECOND);
-    // Little is written at 1,000 rows a second, much at 50,000.
+    // Little is written at 1,000 rows a second, much at 100,000.
     assert_eq!(lasts(&Pace::default(), SECOND, 1, 1, 0), 256 * MS);
-    assert_eq!(lasts(&Pace::default(), SECOND, 1_000, 1_000_000, 0), 5_120 * MS);
+    assert_eq!(lasts(&Pace::default(), SECOND, 1_000, 1_000_000, 0), 2_560 * MS);
 }
 
 #[test]

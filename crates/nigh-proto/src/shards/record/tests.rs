@@ -25,6 +25,7 @@ fn ran() -> Ran {
         seed: Some(6),
         staged: vec![],
         timers: vec![],
+        others: vec![Other { entity: "F".into(), key: "l".into(), redo: "s".into() }],
     }
 }
 
@@ -45,7 +46,8 @@ fn stored_bytes_stay() {
     let (id, five) = ([&1u128.to_le_bytes()[..], &[2, 3]].concat(), 5u64.to_le_bytes());
     let expected = [
         &[9, 172, 2, 5][..],
-        &[0, 1], &id, &[4], &five, &[1, b'E', 1, b'k', 1, b'm', 1, 1, 1, 1, 1, 0, 0, 1, b'v', 1, b'r', 0, 1, 6, 0, 0],
+        &[0, 1], &id, &[4], &five, &[1, b'E', 1, b'k', 1, b'm', 1, 1, 1, 1, 1, 0, 0, 1, b'v', 1, b'r', 0, 1, 6, 0, 0,
+          1, 1, b'F', 1, b'l', 1, b's'],
         &[1], &id, &[4, 1, b'E', 1, b'k', 1, b'm'], &five, &[1, 0, 1, b'o', 1],
         &[2], &id, &five, &[1, 0],
         &[3], &id,

@@ -7,7 +7,7 @@ use nigh_wire::{Bytes, Time};
 use crate::calls::callee::Arrival;
 use crate::calls::request::Refusal;
 use crate::shards::Epoch;
-use crate::shards::record::RanOutcome;
+use crate::shards::record::{Other, RanOutcome};
 
 /// Entity, key and method.
 pub(super) type Of = (Arc<str>, Bytes, Arc<str>);
@@ -82,4 +82,6 @@ pub struct Finished {
     pub deleted: bool,
     /// Where the method's random numbers started, if it drew any.
     pub seed: Option<u64>,
+    /// What it changed of other entities of this shard; nothing for an error.
+    pub others: Vec<Other>,
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use nigh_proto::Instant;
 use nigh_proto::shards::ShardId;
-use nigh_proto::shards::record::{Ran, RanOutcome};
+use nigh_proto::shards::record::{Other, Ran, RanOutcome};
 use nigh_proto::shards::row::Target;
 use nigh_wire::Bytes;
 
@@ -116,7 +116,19 @@ impl<C> Shadows<C> {
         }
         let Ran { time, seed, .. } = *ran;
         let (entity, key, method, args) = (&*ran.entity, &ran.key, &*ran.method, &asked.args);
-        let wrote = program.write(&mut shadow.live, &Run { entity, key, method, time, seed, args });
+        let run = Run { entity, key, method, time, seed, args };
+        let (wrote, others) = if program.has_home(entity) {
+            self.run_beside(program, index, place.shard, &run)
+        } else {
+            (program.write(&mut shadow.live, &run), vec![])
+        };
+        if others != ran.others {
+            let text = format!(
+                "{asked} is recorded at {place} with {} changes of others; run again there, it makes {others:?}",
+                ran.others.len()
+            );
+            return Err(Violation::new(Judgement::Code, now, text));
+        }
         let same = match &wrote {
             Wrote::Ok { value, redo, deleted } => {
                 matches!(&ran.outcome, RanOutcome::Ok(told) if told == value)
@@ -132,11 +144,45 @@ impl<C> Shadows<C> {
         if !same {
             return Err(Violation::new(Judgement::Code, now, differs(place, ran, asked, &wrote)));
         }
+        let shadow = &mut self.all[index];
         if !ran.redo.is_empty() || ran.deleted {
             let (redo, deleted) = (ran.redo.clone(), ran.deleted);
             shadow.changes.push(Change { place: place.position, redo, deleted });
         }
+        for Other { entity, key, redo } in others {
+            let target = Target { entity, key };
+            let index = self.index(program, &target).expect("it was run");
+            let change = Change { place: place.position, redo, deleted: false };
+            self.all[index].shard = Some(place.shard);
+            self.all[index].changes.push(change);
+        }
         Ok(())
+    }
+
+    /// Runs a method with all that is of its shard in its reach.
+    fn run_beside<P: Program<Cell = C>>(
+        &mut self,
+        program: &P,
+        index: usize,
+        shard: ShardId,
+        run: &Run<'_>,
+    ) -> (Wrote, Vec<Other>) {
+        let fresh =
+            |entity: &str| program.fresh(entity).expect("there is such an entity: its live cell was made");
+        let mut lent = BTreeMap::new();
+        for (at, shadow) in self.all.iter_mut().enumerate() {
+            if at != index && shadow.shard == Some(shard) {
+                let cell = std::mem::replace(&mut shadow.live, fresh(&shadow.target.entity));
+                lent.insert(shadow.target.clone(), cell);
+            }
+        }
+        let done = program.write_beside(&mut self.all[index].live, run, &mut lent);
+        for (target, cell) in lent {
+            if let Some(at) = self.index(program, &target) {
+                self.all[at].live = cell;
+            }
+        }
+        done
     }
 }
 

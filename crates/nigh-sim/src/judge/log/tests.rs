@@ -196,10 +196,10 @@ impl Script {
         let back = value("time").map_or(0, |back| back.parse::<i64>().expect("ms") * 1_000_000);
         let time = Time::from_nanos(time.as_nanos().saturating_add_signed(back));
         let method = value("as").map_or(method, Into::into);
-        let (staged, timers) = (vec![], vec![]);
+        let (staged, timers, others) = (vec![], vec![], vec![]);
         #[rustfmt::skip]
         let ran = Ran {
-            id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers,
+            id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers, others,
         };
         Record::Ran(ran)
     }

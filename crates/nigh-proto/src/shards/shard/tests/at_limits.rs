@@ -19,7 +19,7 @@ fn run(shard: &mut Shard<u32>, call: Arrival, value: usize, redo: usize) -> bool
     let (outcome, redo) = (RanOutcome::Ok(Bytes::from(vec![7; value])), Bytes::from(vec![7; redo]));
     match shard.admit(world::START, call, 0) {
         Admission::Run(permit) => {
-            shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None })
+            shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None, others: vec![] })
         }
         Admission::Refused(_, Refusal::Overloaded { .. }) => return false,
         other => panic!("{other:?}"),

@@ -112,12 +112,18 @@ impl World {
                     let count = self.counts.entry(key).or_default();
                     let outcome = RanOutcome::Ok(Bytes::from(count.to_string()));
                     *count += 1;
-                    self.shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None });
+                    self.shard.finish(
+                        permit,
+                        Finished { outcome, redo, deleted: false, seed: None, others: vec![] },
+                    );
                 }
                 Act::Err => {
                     let outcome = RanOutcome::Err(Bytes::from_static(b"no"));
                     let none = Bytes::new();
-                    self.shard.finish(permit, Finished { outcome, redo: none, deleted: false, seed: None });
+                    self.shard.finish(
+                        permit,
+                        Finished { outcome, redo: none, deleted: false, seed: None, others: vec![] },
+                    );
                 }
                 Act::Panic => self.shard.give_up(permit, panicked()),
                 Act::Malformed => self.shard.abandon(permit, Cause::Malformed("args".into())),
@@ -125,7 +131,10 @@ impl World {
                     self.shard.give_up_stuck(&permit.watch(), Cause::Stuck);
                     // It comes back after all; its driver has undone what it did.
                     let outcome = RanOutcome::Ok(Bytes::from_static(b"late"));
-                    self.shard.finish(permit, Finished { outcome, redo, deleted: false, seed: None });
+                    self.shard.finish(
+                        permit,
+                        Finished { outcome, redo, deleted: false, seed: None, others: vec![] },
+                    );
                 }
             },
         }

@@ -162,7 +162,7 @@ impl Owner {
                 return Ok(());
             }
         };
-        shard.finish(permit, Finished { outcome, redo, deleted, seed });
+        shard.finish(permit, Finished { outcome, redo, deleted, seed, others: vec![] });
         Ok(())
     }
 
