@@ -58,7 +58,9 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             quote_spanned!(ty.span()=> <#ty as ::nigh::Part>)
         })
         .collect();
-    let wire_names = fields.iter().map(|f| f.ident.as_ref().map(|n| n.unraw().to_string()));
+    let count = fields.len();
+    let told = me.unraw().to_string();
+    let wire_names: Vec<_> = fields.iter().map(|f| f.ident.as_ref().map(|n| n.unraw().to_string())).collect();
     let docs = fields.iter().map(|f| docs(&f.attrs));
     let decoded = |ty: TokenStream| quote!(::core::result::Result<#ty, ::nigh::__wire::DecodeError>);
     let (nothing, whole) = (decoded(quote!(())), decoded(quote!(Self)));
@@ -73,13 +75,14 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
             fn undo(&mut self, saved: Self::Saved) {
                 let (#(#saved,)*) = ::nigh::__private::saved(saved);
-                #(#parts::release(&mut self.#names, &#saved);)*
+                #(#parts::release(&mut self.#names);)*
                 #(#parts::undo(&mut self.#names, #saved);)*
             }
             fn commit(&mut self, saved: Self::Saved, redo: &mut ::nigh::__private::Out) -> bool {
                 let (#(#saved,)*) = ::nigh::__private::saved(saved);
+                static FIELDS: [::nigh::__private::Field; #count] = [#(::nigh::__private::Field::new(#told, #wire_names)),*];
                 let mut changed = false;
-                #(changed |= #parts::commit(&mut self.#names, #saved, #index, redo);)*
+                #(changed |= #parts::commit_at(&mut self.#names, #saved, (#index, &FIELDS), redo);)*
                 changed
             }
             fn apply(&mut self, redo: &mut ::nigh::__private::Reader<'_>) -> #nothing {

@@ -75,6 +75,14 @@ impl Out {
     pub fn truncate(&mut self, len: usize) {
         self.buf.truncate(len);
     }
+    /// Puts a number, as [`Out::var`] writes it, before what was written from `at` on: of parts counted while they were
+    /// written.
+    pub fn insert_var(&mut self, at: usize, v: u64) {
+        let end = self.len();
+        self.var(v);
+        let size = self.len() - end;
+        self.buf[at..].rotate_right(size);
+    }
     /// True if nothing was written.
     pub fn is_empty(&self) -> bool {
         self.buf.is_empty()

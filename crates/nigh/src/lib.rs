@@ -54,7 +54,8 @@ pub use nigh_wire::{
 };
 pub use node::{Commits, Node};
 pub use service::{Asked, Service};
-pub use state::{List, Map, Part, Set, State};
+pub use state::{Element, List, Map, Part, Set, State};
+pub use state::{entry as map, iter as list};
 pub use tx::Tx;
 
 /// What derives write; not for people.
@@ -68,7 +69,7 @@ pub mod __private {
     pub use crate::entity::{Reply, Run};
     pub use crate::method::*;
     pub use crate::service::BoxFuture;
-    pub use crate::state::{Saved, save, saved};
+    pub use crate::state::{Field, Saved, save, saved};
     pub use crate::tx::TxCore;
     pub use nigh_wire::__private::call;
     pub use nigh_wire::{Builder, Bytes, Class, Contract, NodeId, Out, Reader, Schema, Value};

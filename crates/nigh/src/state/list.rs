@@ -4,35 +4,40 @@
 //! were; from there on all of the old elements are kept. A push costs one element, a change in place one, an insertion or a
 //! removal what stands behind it.
 //!
-//! The parts of a change are the cut, the elements from there on, then a count and `(index, element)` for each that
+//! The parts of a change are the cut, the elements from there on, then a count and `(index, change of the element)` for each that
 //! changed below it.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::ops::{Deref, Index, IndexMut};
 use std::slice::SliceIndex;
 
 use nigh_wire::{Builder, DecodeError, NodeId, Out, Reader, Wire};
 
+use self::iter::IterMut;
+use super::element::{Element, Note};
 use super::tracked::{Before, Home, Tracked};
 use crate::state::Part;
+
+pub mod iter;
 
 /// A sequence in the state of an entity. Changes at its end and in place cost what they change; a queue from whose
 /// front much is taken is better a [`Map`](crate::Map) by number.
 ///
-/// Reads as a slice, changes as [`Vec`] does. What may change an element copies it once a method: `T` is `Clone`.
+/// Reads as a slice, changes as [`Vec`] does. Elements are any wire type that is `Clone`: what may change or move one copies it once a
+/// method. Or they are collections, which are not copied: a change inside costs what it changes there.
 #[derive(Clone)]
 pub struct List<T>(Tracked<Vec<T>, Edited<T>>);
 
 /// A list before a method.
-#[doc(hidden)]
-pub struct Edited<T> {
+pub(super) struct Edited<T> {
     /// Below, every element is where it was.
     cut: usize,
     /// What was touched below the cut, as it was.
-    touched: BTreeMap<usize, T>,
+    touched: BTreeMap<usize, Note<T>>,
     /// The old elements from the cut on, the last one first.
-    behind: Vec<T>,
+    behind: Vec<Note<T>>,
 }
 
 impl<T> List<T> {
@@ -50,15 +55,24 @@ impl<T> Deref for List<T> {
     }
 }
 
-impl<T: Clone> List<T> {
+impl<T: Element> Edited<T> {
+    /// Notes the element at `at`, if it was there and this method has not touched it yet.
+    fn touch(&mut self, at: usize, element: &mut T) {
+        if at < self.cut {
+            self.touched.entry(at).or_insert_with(|| element.note());
+        }
+    }
+}
+
+impl<T: Element> List<T> {
     /// The elements, of which those from `at` on may move.
     fn cut(&mut self, at: usize) -> &mut Vec<T> {
         let (elements, before) = self.0.get_mut();
         if let Some(Edited { cut, touched, behind }) = before {
             while *cut > at {
                 *cut -= 1;
-                let old = touched.remove(cut); // mutant list-cut-keeps-new: let old = None::<T>;
-                behind.push(old.unwrap_or_else(|| elements[*cut].clone()));
+                let old = touched.remove(cut); // mutant list-cut-keeps-new: let old = None::<Note<T>>;
+                behind.push(old.unwrap_or_else(|| elements[*cut].note()));
             }
         }
         elements
@@ -66,12 +80,25 @@ impl<T: Clone> List<T> {
     /// The elements, of which the one at `at` may change, if there is one.
     fn touch(&mut self, at: usize) -> &mut Vec<T> {
         let (elements, before) = self.0.get_mut();
-        if let Some(Edited { cut, touched, .. }) = before
-            && at < *cut
-        {
-            touched.entry(at).or_insert_with(|| elements[at].clone());
+        if let (Some(before), Some(element)) = (before, elements.get_mut(at)) {
+            before.touch(at, element);
         }
         elements
+    }
+    /// Takes all elements of the other, which is empty then.
+    pub fn append(&mut self, other: &mut List<T>) {
+        let elements = mem::take(other.cut(0));
+        self.cut(usize::MAX).extend(elements);
+    }
+    /// Removes the elements from `at` on, and returns them.
+    ///
+    /// # Panics
+    ///
+    /// `at` is beyond the end.
+    #[must_use = "`truncate` removes them and no more"]
+    pub fn split_off(&mut self, at: usize) -> List<T> {
+        assert!(at <= self.len(), "a split at {at} of a list of {}", self.len());
+        List::from(self.cut(at).split_off(at))
     }
     /// Adds an element at the end.
     pub fn push(&mut self, element: T) {
@@ -116,6 +143,15 @@ impl<T: Clone> List<T> {
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
         self.touch(at).get_mut(at)
     }
+    /// The first element, to change in place.
+    pub fn first_mut(&mut self) -> Option<&mut T> {
+        self.get_mut(0)
+    }
+    /// All elements, to change in place. Those that it reached count as touched.
+    pub fn iter_mut(&mut self) -> IterMut<'_, T> {
+        let (elements, before) = self.0.get_mut();
+        IterMut { elements: elements.iter_mut().enumerate(), before }
+    }
     /// The last element, to change in place.
     pub fn last_mut(&mut self) -> Option<&mut T> {
         self.get_mut(self.len().checked_sub(1)?)
@@ -154,49 +190,60 @@ impl<T: Clone> List<T> {
     }
 }
 
-/// True if both have the same bytes: neither need be comparable.
-fn same_bytes<T: Wire>(old: &T, new: &T) -> bool {
-    nigh_wire::encode(old) == nigh_wire::encode(new)
-}
-
-impl<T: Wire + Clone> Before for Edited<T> {
+impl<T: Element> Before for Edited<T> {
     type Of = Vec<T>;
     fn begin(elements: &Vec<T>) -> Self {
         Edited { cut: elements.len(), touched: BTreeMap::new(), behind: Vec::new() }
+    }
+    fn release(&self, elements: &mut Vec<T>) {
+        if T::NESTED {
+            elements.truncate(self.cut);
+            for at in self.touched.keys() {
+                elements.get_mut(*at).into_iter().for_each(T::release);
+            }
+        }
     }
     fn revert(self, elements: &mut Vec<T>) {
         elements.truncate(self.cut);
         let touched = self.touched; // mutant undo-forgets-element: let touched = { let mut all = self.touched; all.pop_last(); all };
         for (at, old) in touched {
-            elements[at] = old;
+            old.back().into_iter().for_each(|old| elements[at] = old);
         }
-        elements.extend(self.behind.into_iter().rev());
+        elements.extend(self.behind.into_iter().rev().filter_map(Note::back));
     }
-    fn changes(self, elements: &Vec<T>, redo: &mut Out) -> usize {
-        let Edited { mut cut, touched, mut behind } = self;
-        // What came back as it was did not change.
+    fn changes(self, elements: &mut Vec<T>, redo: &mut Out) -> usize {
+        let Edited { mut cut, mut touched, mut behind } = self;
+        // What came back where it was did not move.
         while let (Some(old), Some(now)) = (behind.last(), elements.get(cut))
-            && same_bytes(old, now)
+            && now.is_still(old, redo)
         {
-            behind.pop();
+            let old = behind.pop().expect("it was looked at");
+            if T::NESTED {
+                touched.insert(cut, old);
+            }
             cut += 1;
         }
-        let new = &elements[cut..];
+        let new = &mut elements[cut..];
         redo.var(cut as u64);
         redo.var(new.len() as u64);
         T::encode_all(new, redo);
-        let changed: Vec<usize> = touched
-            .iter()
-            .filter(|(at, old)| !same_bytes(*old, &elements[**at]))
-            .map(|(at, _)| *at)
-            .collect();
-        redo.var(changed.len() as u64);
-        for at in &changed {
-            redo.var(*at as u64);
-            elements[*at].encode(redo);
-        }
+        new.iter_mut().for_each(T::settle);
         let moved = behind.len().max(new.len());
-        moved + changed.len() // mutant list-redo-forgets-change: moved
+        let (from, mut changed) = (redo.len(), 0);
+        for (at, old) in touched {
+            let start = redo.len();
+            redo.var(at as u64);
+            if elements[at].change(old, redo) {
+                changed += 1;
+            } else {
+                redo.truncate(start);
+            }
+        }
+        redo.insert_var(from, changed as u64);
+        moved + changed // mutant list-redo-forgets-change: moved
+    }
+    fn settle(elements: &mut Vec<T>) {
+        elements.iter_mut().for_each(T::settle);
     }
     fn parts(elements: &Vec<T>) -> usize {
         elements.len()
@@ -204,40 +251,71 @@ impl<T: Wire + Clone> Before for Edited<T> {
     fn apply(elements: &mut Vec<T>, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         let cut = usize::try_from(redo.var()?).ok().filter(|cut| *cut <= elements.len());
         elements.truncate(cut.ok_or(DecodeError::Count)?);
-        elements.append(&mut Vec::decode(redo)?);
+        elements.append(&mut Self::decode(redo)?);
         for _ in 0..redo.var()? {
             let at = usize::try_from(redo.var()?).map_err(|_| DecodeError::Count)?;
-            *elements.get_mut(at).ok_or(DecodeError::Count)? = redo.nested(T::decode)?;
+            let element = elements.get_mut(at).ok_or(DecodeError::Count)?;
+            redo.nested(|redo| element.apply(redo))?;
         }
         Ok(())
     }
+    fn encode(elements: &Vec<T>, out: &mut Out) {
+        out.var(elements.len() as u64);
+        T::encode_all(elements, out);
+    }
+    fn decode(r: &mut Reader<'_>) -> Result<Vec<T>, DecodeError> {
+        let count = r.count::<T::Plain>()?;
+        r.nested(|r| T::decode_all(count, r))
+    }
 }
 
-impl<T: Wire + Clone> Part for List<T> {
-    type Saved = Home<Vec<T>, Edited<T>>;
-    fn begin(&mut self) -> Self::Saved {
+impl<T: Element> Part for List<T> {
+    type Saved = Home;
+    fn begin(&mut self) -> Home {
         self.0.begin()
     }
-    fn release(&mut self, home: &Self::Saved) {
-        self.0.release(home);
+    fn release(&mut self) {
+        self.0.leave();
     }
-    fn undo(&mut self, home: Self::Saved) {
-        self.0.undo(home);
+    fn undo(&mut self, home: Home) {
+        self.0 = Tracked::returned(home);
     }
-    fn commit(&mut self, home: Self::Saved, field: u64, redo: &mut Out) -> bool {
-        self.0.commit(&home, field, redo)
+    fn commit(&mut self, home: Home, redo: &mut Out) -> bool {
+        self.0.change(Some(&home), redo)
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.0.apply(redo)
     }
     fn snapshot(&self, out: &mut Out) {
-        self.0.get().encode(out);
+        self.0.encode(out);
     }
     fn restore(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(List(Tracked::new(Vec::decode(r)?)))
+        Tracked::decode(r).map(List)
     }
     fn node(b: &mut Builder) -> NodeId {
-        <Vec<T> as Wire>::node(b)
+        <Vec<T::Plain> as Wire>::node(b)
+    }
+}
+
+impl<T: Element> Element for List<T> {
+    type Plain = Vec<T::Plain>;
+    fn note(&mut self) -> Note<Self> {
+        Note::Began(self.0.begin())
+    }
+    fn returned(home: Home) -> Self {
+        List(Tracked::returned(home))
+    }
+    fn is_still(&self, note: &Note<Self>, _: &mut Out) -> bool {
+        note.home().is_some_and(|home| self.0.is_of(home))
+    }
+    fn change(&mut self, note: Note<Self>, redo: &mut Out) -> bool {
+        self.0.change(note.home(), redo)
+    }
+    fn made(redo: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Tracked::made(redo).map(List)
+    }
+    fn settle(&mut self) {
+        self.0.settle();
     }
 }
 
@@ -265,12 +343,12 @@ impl<T, I: SliceIndex<[T]>> Index<I> for List<T> {
     }
 }
 /// As [`Vec`]: panics if there is no such element.
-impl<T: Clone> IndexMut<usize> for List<T> {
+impl<T: Element> IndexMut<usize> for List<T> {
     fn index_mut(&mut self, at: usize) -> &mut T {
         &mut self.touch(at)[at]
     }
 }
-impl<T: Clone> Extend<T> for List<T> {
+impl<T: Element> Extend<T> for List<T> {
     fn extend<I: IntoIterator<Item = T>>(&mut self, elements: I) {
         elements.into_iter().for_each(|element| self.push(element));
     }
@@ -288,6 +366,13 @@ impl<T> From<Vec<T>> for List<T> {
 impl<T, const N: usize> From<[T; N]> for List<T> {
     fn from(elements: [T; N]) -> Self {
         Vec::from(elements).into()
+    }
+}
+impl<'a, T: Element> IntoIterator for &'a mut List<T> {
+    type Item = &'a mut T;
+    type IntoIter = IterMut<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }
 impl<'a, T> IntoIterator for &'a List<T> {

@@ -1,8 +1,8 @@
 //! State of entities: changed in place, undone on `Err` and on panic, described as redo for the log.
 //!
 //! [`State`] is what the runtime sees, and `#[derive(State)]` writes it from one [`Part`] per field: any wire
-//! type, compared encoded, or a collection that notes what a method touches: [`Map`], [`Set`], [`List`]. Start with
-//! [`Part`], then [`tracked`] and [`map`].
+//! type, compared encoded, or a collection that notes what a method touches: [`Map`], [`Set`], [`List`], in each other to
+//! any depth. Start with [`Part`], then [`tracked`], [`element`] and [`map`].
 //!
 //! Bytes, all of them read back after a crash:
 //!
@@ -19,14 +19,18 @@ use std::any::Any;
 
 use nigh_wire::{Builder, Bytes, DecodeError, NodeId, Out, Reader, Schema, Wire};
 
+mod element;
 mod list;
 mod map;
 mod set;
 mod tracked;
+mod weigh;
 
-pub use list::List;
-pub use map::Map;
+pub use element::Element;
+pub use list::{List, iter};
+pub use map::{Map, entry};
 pub use set::Set;
+pub use weigh::Field;
 
 /// The state of an entity: `#[derive(Default, State)]`.
 #[diagnostic::on_unimplemented(
@@ -64,24 +68,45 @@ pub trait State: Sized + Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of entity state",
     label = "neither a wire type nor a tracked collection",
-    note = "use a type with `#[derive(Wire)]`, or `nigh::Map<K, V>`, `nigh::Set<T>`, `nigh::List<T>`"
+    note = "use a type with `#[derive(Wire)]`, or `nigh::Map<K, V>`, `nigh::Set<T>`, `nigh::List<T>`",
+    note = "what these hold is `Wire` and `Clone`, or one of these again; keys and the elements of a set are `Wire`, `Clone` and `Ord`",
+    note = "a plain type holds none of these: write `List<Map<K, V>>`, not `Vec<Map<K, V>>`"
 )]
 pub trait Part: Sized + Send + 'static {
     /// What is kept while a method runs.
     #[doc(hidden)]
     type Saved: Send + 'static;
+    /// True if it is compared and stored whole at each change.
+    #[doc(hidden)]
+    const WHOLE: bool = false;
     /// A method is about to run.
     #[doc(hidden)]
     fn begin(&mut self) -> Self::Saved;
-    /// First half of undoing, done to all fields before the second: lets go of what other fields own.
+    /// First half of undoing, done to all fields before the second: sends home what stands here, which may be another's.
     #[doc(hidden)]
-    fn release(&mut self, _saved: &Self::Saved) {}
+    fn release(&mut self) {}
     /// The field is as it was at `begin`.
     #[doc(hidden)]
     fn undo(&mut self, saved: Self::Saved);
-    /// Appends `field` and the change, true if there is one; appends nothing if not.
+    /// Appends the change, true if there is one; if not, what it appended is to be forgotten.
     #[doc(hidden)]
-    fn commit(&mut self, saved: Self::Saved, field: u64, redo: &mut Out) -> bool;
+    fn commit(&mut self, saved: Self::Saved, redo: &mut Out) -> bool;
+    /// Appends the field's position and its change, true if there is one; appends nothing if not.
+    #[doc(hidden)]
+    #[inline]
+    fn commit_at(&mut self, saved: Self::Saved, (at, fields): (u64, &[Field]), redo: &mut Out) -> bool {
+        let start = redo.len();
+        redo.var(at);
+        let from = redo.len();
+        let changed = self.commit(saved, redo);
+        if cfg!(debug_assertions) && Self::WHOLE {
+            fields[at as usize].weigh(redo.len() - from);
+        }
+        if !changed {
+            redo.truncate(start);
+        }
+        changed
+    }
     /// Repeats one change, whose field was read.
     #[doc(hidden)]
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
@@ -115,6 +140,7 @@ pub fn saved<T: Any + Send>(saved: Saved) -> T {
 #[diagnostic::do_not_recommend]
 impl<T: Wire> Part for T {
     type Saved = Out;
+    const WHOLE: bool = true;
     fn begin(&mut self) -> Out {
         let mut saved = Out::with_capacity(64);
         self.encode(&mut saved);
@@ -125,16 +151,11 @@ impl<T: Wire> Part for T {
         let saved = Bytes::copy_from_slice(saved.as_slice());
         *self = T::decode(&mut Reader::stored(&saved)).expect("what a type encodes, it decodes");
     }
-    fn commit(&mut self, saved: Out, field: u64, redo: &mut Out) -> bool {
-        let at = redo.len();
-        redo.var(field);
+    fn commit(&mut self, saved: Out, redo: &mut Out) -> bool {
         let from = redo.len();
         self.encode(redo);
         let (now, saved) = (&redo.as_slice()[from..], saved.as_slice());
         let same = now == saved; // mutant plain-change-lost: let same = now.len() == saved.len();
-        if same {
-            redo.truncate(at);
-        }
         !same
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {

@@ -7,7 +7,10 @@ use std::ops::RangeBounds;
 
 use nigh_wire::{Builder, DecodeError, NodeId, Out, Reader, Wire};
 
+use super::element::{Element, Note};
 use super::map::Map;
+use super::map::entry::Entry;
+use super::tracked::Home;
 use crate::state::Part;
 
 /// An ordered set in the state of an entity. A change of one element costs one element, whatever the size.
@@ -62,6 +65,29 @@ impl<T: Ord> Set<T> {
     {
         self.0.range(range).map(|(element, ())| element)
     }
+    /// The element as it is in the set.
+    pub fn get<Q: Ord + ?Sized>(&self, element: &Q) -> Option<&T>
+    where
+        T: Borrow<Q>,
+    {
+        self.0.get_key_value(element).map(|(element, ())| element)
+    }
+    /// The elements that the other has too, in order.
+    pub fn intersection<'a>(&'a self, other: &'a Set<T>) -> impl Iterator<Item = &'a T> {
+        self.iter().filter(|element| other.contains(element))
+    }
+    /// The elements that the other has not, in order.
+    pub fn difference<'a>(&'a self, other: &'a Set<T>) -> impl Iterator<Item = &'a T> {
+        self.iter().filter(|element| !other.contains(element))
+    }
+    /// True if the other has none of these elements.
+    pub fn is_disjoint(&self, other: &Set<T>) -> bool {
+        self.intersection(other).next().is_none()
+    }
+    /// True if this one has all elements of the other.
+    pub fn is_superset(&self, other: &Set<T>) -> bool {
+        other.is_subset(self)
+    }
     /// True if the other has all elements of this one.
     pub fn is_subset(&self, other: &Set<T>) -> bool {
         self.iter().all(|element| other.contains(element))
@@ -71,15 +97,34 @@ impl<T: Ord> Set<T> {
 impl<T: Ord + Clone> Set<T> {
     /// Adds an element, and says whether it was not there.
     pub fn insert(&mut self, element: T) -> bool {
-        // As in a set of the standard library, one that is there stays: equal elements may differ otherwise.
-        !self.contains(&element) && self.0.insert(element, ()).is_none()
+        match self.0.entry(element) {
+            // As in a set of the standard library, one that is there stays: equal elements may differ otherwise.
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(());
+                true
+            }
+        }
     }
     /// Removes an element, and says whether it was there.
     pub fn remove<Q: Ord + ?Sized>(&mut self, element: &Q) -> bool
     where
         T: Borrow<Q>,
     {
-        self.0.remove(element).is_some()
+        self.take(element).is_some()
+    }
+    /// Removes an element, and returns it as it was in the set.
+    pub fn take<Q: Ord + ?Sized>(&mut self, element: &Q) -> Option<T>
+    where
+        T: Borrow<Q>,
+    {
+        self.0.remove_entry(element).map(|(element, ())| element)
+    }
+    /// Takes all elements of the other, which is empty then.
+    pub fn append(&mut self, other: &mut Set<T>) {
+        while let Some(element) = other.pop_first() {
+            self.insert(element);
+        }
     }
     /// Removes the smallest element, and returns it.
     pub fn pop_first(&mut self) -> Option<T> {
@@ -100,18 +145,18 @@ impl<T: Ord + Clone> Set<T> {
 }
 
 impl<T: Wire + Ord + Clone> Part for Set<T> {
-    type Saved = <Map<T, ()> as Part>::Saved;
-    fn begin(&mut self) -> Self::Saved {
+    type Saved = Home;
+    fn begin(&mut self) -> Home {
         self.0.begin()
     }
-    fn release(&mut self, home: &Self::Saved) {
-        self.0.release(home);
+    fn release(&mut self) {
+        self.0.release();
     }
-    fn undo(&mut self, home: Self::Saved) {
+    fn undo(&mut self, home: Home) {
         self.0.undo(home);
     }
-    fn commit(&mut self, home: Self::Saved, field: u64, redo: &mut Out) -> bool {
-        self.0.commit(home, field, redo)
+    fn commit(&mut self, home: Home, redo: &mut Out) -> bool {
+        self.0.commit(home, redo)
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.0.apply(redo)
@@ -125,6 +170,28 @@ impl<T: Wire + Ord + Clone> Part for Set<T> {
     }
     fn node(b: &mut Builder) -> NodeId {
         <BTreeSet<T> as Wire>::node(b)
+    }
+}
+
+impl<T: Wire + Ord + Clone> Element for Set<T> {
+    type Plain = BTreeSet<T>;
+    fn note(&mut self) -> Note<Self> {
+        Note::Began(self.0.begin())
+    }
+    fn returned(home: Home) -> Self {
+        Set(Map::returned(home))
+    }
+    fn is_still(&self, note: &Note<Self>, _: &mut Out) -> bool {
+        note.home().is_some_and(|home| self.0.peek().is_of(home))
+    }
+    fn change(&mut self, note: Note<Self>, redo: &mut Out) -> bool {
+        self.0.tracked().change(note.home(), redo)
+    }
+    fn made(redo: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Map::made(redo).map(Set)
+    }
+    fn settle(&mut self) {
+        self.0.settle();
     }
 }
 
@@ -151,6 +218,11 @@ impl<T: Ord + Clone> Extend<T> for Set<T> {
         }
     }
 }
+impl<'a, T: Ord + Copy> Extend<&'a T> for Set<T> {
+    fn extend<I: IntoIterator<Item = &'a T>>(&mut self, elements: I) {
+        self.extend(elements.into_iter().copied());
+    }
+}
 impl<T: Ord> FromIterator<T> for Set<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
         // By way of a set, in which the first of equal elements stays.
@@ -160,6 +232,11 @@ impl<T: Ord> FromIterator<T> for Set<T> {
 }
 impl<T: Ord, const N: usize> From<[T; N]> for Set<T> {
     fn from(elements: [T; N]) -> Self {
+        elements.into_iter().collect()
+    }
+}
+impl<T: Ord> From<BTreeSet<T>> for Set<T> {
+    fn from(elements: BTreeSet<T>) -> Self {
         elements.into_iter().collect()
     }
 }
