@@ -46,3 +46,6 @@ fn grouped(n: usize) -> String {
         .collect();
     groups.join(",")
 }
+
+#[cfg(test)]
+mod tests;

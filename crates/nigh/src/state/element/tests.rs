@@ -263,7 +263,7 @@ fn redo_names_what_changed_inside() {
     check(&|s| { s.pages.pop(); s.pages[1].remove(&2); },                  Some(&[5, 0, 2, 0, 1, 1, 0, 1, 2, 0]));
 }
 
-/// The stored shape is that of the standard library's: what was a `BTreeMap` in a map may become a `Map` without a migration.
+/// Whoever reads a state by its schema reads it as if it were of the standard library.
 #[test]
 fn shape_is_that_of_plain_collections() {
     assert_eq!(House::schema(), <Model as State>::schema());
