@@ -351,3 +351,23 @@ fn entries_are_places() {
     assert_eq!((format!("{place:?}"), place.into_key()), ("VacantEntry(1)".to_owned(), 1));
     assert!(map.first_entry().is_none() && map.last_entry().is_none());
 }
+
+/// The number of changes stands before them, however many bytes it takes.
+#[test]
+fn many_changes_are_counted() {
+    for changes in [1, 127, 128, 300, 20_000] {
+        let full = || Tower { floors: (0..40_000).map(|n| (n, Map::new())).collect(), ..Tower::default() };
+        let (mut state, mut replayed) = (full(), full());
+        let saved = state.begin();
+        for n in 0..changes {
+            state.floors.get_mut(&n).expect("it is there").insert(n, Dear(n));
+        }
+        let mut redo = Out::default();
+        assert!(state.commit(saved, &mut redo));
+        replayed
+            .apply(&mut Reader::stored(&redo.into_bytes()))
+            .expect("a redo applies to the state before it");
+        let entries = |state: &Tower| state.floors.values().map(Map::len).collect::<Vec<_>>();
+        assert_eq!(entries(&replayed), entries(&state));
+    }
+}
