@@ -13,7 +13,7 @@ usage: cargo xtask <chore>
   bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers
   disk [--histories 30]                  crashes the real store before every operation of a simulated disk
   explore [--states 1000000]             tries all orders of events of small worlds of callers and owners
-  torture [--rounds 200] [--seed N]      kills the shop at random moments and counts the money";
+  torture [NAME…] [--rounds 200] [--seed N]  lets misfortune strike the shop and counts the money; `torture help` lists";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -1,39 +1,51 @@
-//! Kills a server at random moments while clients change money, then counts it.
+//! Lets misfortune strike a server while clients change money, then counts the money.
 //!
-//! - [`shop`] is the story: who pays in and holds what, what is sent again, what must be true. Start here.
-//! - [`server`] starts a program, waits until it answers, kills it with SIGKILL.
+//! - [`shop`] is the story: who pays in and holds what, and what must be true. Start here. [`teller`] is one client.
+//! - [`scenario`] says what a misfortune is and what it comes to; [`SCENARIOS`] lists all, one small file each.
+//! - [`server`] starts a program, waits until it answers, kills it with SIGKILL. [`strace`] puts faults into its calls.
 //! - [`http`] is a small HTTP/1.1 client that never guesses: no answer is no answer.
 //! - [`seed`] makes one number into many, so that a run can be repeated as far as a real machine allows.
 //!
-//! Knows of nigh only what anybody sees over HTTP. `cargo xtask torture` runs it for long, the tests of
+//! Knows of nigh only what anybody sees over HTTP and of its files. `cargo xtask torture` runs it for long, the tests of
 //! `examples/shop` for a few rounds.
 
+pub mod errors;
+pub mod full;
 pub mod http;
+pub mod loopfs;
+pub mod power;
+pub mod scenario;
 pub mod seed;
 pub mod server;
 pub mod shop;
+pub mod strace;
+pub mod syscalls;
+mod teller;
 
-use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::Trouble;
 use crate::chores::cargo;
+use scenario::{Done, Ground, Outcome, Scenario};
 use server::{Server, free_port};
 use shop::Torture;
 
-/// `cargo xtask torture [--rounds 200] [--seed N]`: builds the shop in release, and kills it.
+/// All, in the order in which they are played.
+#[rustfmt::skip] // Rows are read as columns.
+pub const SCENARIOS: [Scenario; 7] = [
+    Scenario { name: "kill",       about: "kill -9 at random moments (F1)",                          run: kill },
+    Scenario { name: "syscalls",   about: "kill -9 before every system call of a store (F1, F3)",    run: syscalls::run },
+    Scenario { name: "power-ext4", about: "power cut under load on ext4 (F7)",                       run: power::ext4 },
+    Scenario { name: "power-xfs",  about: "power cut under load on XFS (F7)",                        run: power::xfs },
+    Scenario { name: "errors",     about: "each sync, write, read, truncation fails once (F8, F9)",  run: errors::io },
+    Scenario { name: "no-space",   about: "each write fails for lack of room (F10)",                 run: errors::no_space },
+    Scenario { name: "full",       about: "a disk that is full for a while, log lines included (F10)", run: full::run },
+];
+
+/// `cargo xtask torture [NAME…] [--rounds 200] [--seed N]`: builds the shop in release, and lets scenarios strike it.
 pub fn command(root: &Path, args: &[String]) -> Result<(), Trouble> {
-    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
-    let (mut rounds, mut seed) = (200, clock % 1_000_000);
-    let mut rest = args.iter();
-    while let Some(flag) = rest.next() {
-        let value = rest.next().and_then(|text| text.parse().ok());
-        match (flag.as_str(), value) {
-            ("--rounds", Some(value)) => rounds = value,
-            ("--seed", Some(value)) => seed = value,
-            _ => return Err(format!("`{flag}`: expected --rounds NUMBER or --seed NUMBER")),
-        }
-    }
+    let (scenarios, rounds, seed) = parse(args)?;
     let built = cargo().args(["build", "--release", "--package", "shop"]).current_dir(root).status();
     if !built.is_ok_and(|status| status.success()) {
         return Err("torture: the shop does not build".into());
@@ -41,19 +53,86 @@ pub fn command(root: &Path, args: &[String]) -> Result<(), Trouble> {
     let folder = root.join("target/torture").join(seed.to_string());
     let program = root.join("target/release/shop");
     println!("torture: {rounds} rounds, --seed {seed}, in {}", folder.display());
-    let torture = one_process(&program, &folder, rounds as u32, seed)?;
-    let summary =
-        torture.run(&mut |line| println!("{line}")).map_err(|error| format!("--seed {seed}: {error}"))?;
-    println!("torture: {summary}");
-    Ok(())
+    let (mut ran, mut skipped, mut failed) = (0, 0, Vec::new());
+    for Scenario { name, run, .. } in scenarios {
+        let begun = Instant::now();
+        let folder = emptied(&folder.join(name))?;
+        let ground = Ground { root: root.into(), program: program.clone(), folder, rounds, seed };
+        let told = match run(&ground) {
+            Ok(Outcome::Ran(done)) => {
+                ran += 1;
+                done.to_string()
+            }
+            Ok(Outcome::Skipped(why)) => {
+                skipped += 1;
+                format!("SKIPPED: {why}")
+            }
+            Err(trouble) => {
+                failed.push(name);
+                format!("FAILED: --seed {seed}: {trouble}")
+            }
+        };
+        println!("torture: {name}, {:.0} s: {told}", begun.elapsed().as_secs_f64());
+    }
+    println!("torture: {ran} ran, {skipped} skipped, {} failed", failed.len());
+    if failed.is_empty() { Ok(()) } else { Err(format!("torture: {} failed", failed.join(", "))) }
 }
 
-/// The shop as one process, its data and its log in `folder`, which is emptied first.
+fn parse(args: &[String]) -> Result<(Vec<Scenario>, u32, u64), Trouble> {
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64);
+    let (mut named, mut rounds, mut seed) = (Vec::new(), 200, clock % 1_000_000);
+    let mut rest = args.iter();
+    while let Some(arg) = rest.next() {
+        if let Some(scenario) = SCENARIOS.into_iter().find(|scenario| scenario.name == arg) {
+            named.push(scenario);
+            continue;
+        }
+        let value = rest.next().and_then(|text| text.parse().ok());
+        match (arg.as_str(), value) {
+            ("--rounds", Some(value)) => rounds = value,
+            ("--seed", Some(value)) => seed = value,
+            _ => return Err(usage(arg)),
+        }
+    }
+    let chosen = if named.is_empty() { SCENARIOS.into() } else { named };
+    Ok((chosen, u32::try_from(rounds).map_err(|_| usage("--rounds"))?, seed))
+}
+
+fn usage(arg: &str) -> Trouble {
+    let mut text = format!("`{arg}`: expected --rounds NUMBER, --seed NUMBER or names of\n");
+    for Scenario { name, about, .. } in SCENARIOS {
+        text += &format!("  {name:<12} {about}\n");
+    }
+    text
+}
+
+/// The shop as one process, killed at random moments.
+fn kill(ground: &Ground) -> Result<Outcome, Trouble> {
+    let torture = ground.one_process("shop", 16)?;
+    let summary = torture.run(&mut |line| println!("{line}"))?;
+    let mut done = Done::default();
+    done.points = u64::from(summary.kills);
+    done.take(&summary);
+    done.note(&format!("slowest restart {:.3} s", summary.restart_max.as_secs_f64()));
+    Ok(Outcome::Ran(done))
+}
+
+/// The shop as one process, its data and its log lines in `folder`, which is emptied first.
 pub fn one_process(program: &Path, folder: &Path, rounds: u32, seed: u64) -> Result<Torture, Trouble> {
+    process_at(program, &folder.join("data"), folder, rounds, seed)
+}
+
+/// The same with its data elsewhere.
+fn process_at(
+    program: &Path,
+    data: &Path,
+    folder: &Path,
+    rounds: u32,
+    seed: u64,
+) -> Result<Torture, Trouble> {
     let folder = emptied(folder)?;
     let door = free_port()?;
-    let data = folder.join("data").display().to_string();
-    let args = ["--listen", &door.to_string(), "--data", &data].map(str::to_owned);
+    let args = ["--listen", &door.to_string(), "--data", &data.display().to_string()].map(str::to_owned);
     let shop = Server::new("shop", program, &args, &folder);
     Ok(Torture { servers: vec![shop], victim: 0, door, clients: 16, rounds, seed })
 }
@@ -71,7 +150,7 @@ pub fn cut_in_two(program: &Path, folder: &Path, rounds: u32, seed: u64) -> Resu
     Ok(Torture { servers, victim: 0, door, clients: 16, rounds, seed })
 }
 
-fn emptied(folder: &Path) -> Result<std::path::PathBuf, Trouble> {
+fn emptied(folder: &Path) -> Result<PathBuf, Trouble> {
     // It need not be there.
     let _ = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -1,9 +1,10 @@
 //! A program that serves HTTP, started, awaited, killed without warning.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::http::Client;
@@ -22,6 +23,8 @@ pub struct Server {
     name: String,
     program: PathBuf,
     args: Vec<String>,
+    /// A program and its arguments that becomes, or traces, ours.
+    under: Vec<String>,
     log: PathBuf,
     child: Option<Child>,
 }
@@ -30,15 +33,51 @@ impl Server {
     /// Not started yet. What it prints goes to `folder/NAME.log`; it runs in `folder`.
     pub fn new(name: &str, program: &Path, args: &[String], folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
-        Server { name: name.into(), program: program.into(), args: args.to_vec(), log, child: None }
+        let (name, program, under) = (name.into(), program.into(), Vec::new());
+        Server { name, program, args: args.to_vec(), under, log, child: None }
+    }
+
+    /// From the next start on it runs under this command line, to which its own is appended, and keeps its
+    /// process id; empty: by itself.
+    pub fn set_under(&mut self, under: Vec<String>) {
+        self.under = under;
+    }
+
+    /// Of the running process.
+    pub fn pid(&self) -> Result<u32, Trouble> {
+        self.child.as_ref().map(Child::id).ok_or_else(|| format!("{} is not running", self.name))
+    }
+
+    /// Asks it to end, as a process manager does.
+    pub fn stop(&self) -> Result<(), Trouble> {
+        signal(self.pid()?, "TERM")
+    }
+
+    /// Waits until it has ended.
+    pub fn wait_ended(&mut self, patience: Duration) -> Result<ExitStatus, Trouble> {
+        let begun = Instant::now();
+        while begun.elapsed() < patience {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(format!("{} did not end within {patience:?}", self.name))
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, Trouble> {
+        let child = self.child.as_mut().ok_or_else(|| format!("{} is not running", self.name))?;
+        child.try_wait().map_err(|error| format!("{}: {error}", self.name))
     }
 
     /// Starts it, and does not wait until it answers.
     pub fn start(&mut self) -> Result<(), Trouble> {
         let told = |error: std::io::Error| format!("{}: {error}", self.program.display());
         let log = File::options().create(true).append(true).open(&self.log).map_err(told)?;
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).stdin(Stdio::null());
+        let mut line = self.under.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut command = Command::new(line.next().expect("a program follows"));
+        command.args(line).args(&self.args).stdin(Stdio::null());
         command.current_dir(self.log.parent().expect("the log lies in a folder"));
         command.stdout(log.try_clone().map_err(told)?).stderr(log);
         self.child = Some(command.spawn().map_err(told)?);
@@ -75,11 +114,9 @@ impl Server {
 
     /// Fails if the program ended by itself.
     pub fn assert_alive(&mut self) -> Result<(), Trouble> {
-        match self.child.as_mut().map(Child::try_wait) {
-            Some(Ok(None)) => Ok(()),
-            Some(Ok(Some(status))) => Err(format!("{} ended: {status}\n{}", self.name, self.log_tail())),
-            Some(Err(error)) => Err(format!("{}: {error}", self.name)),
-            None => Err(format!("{} is not running", self.name)),
+        match self.ended()? {
+            None => Ok(()),
+            Some(status) => Err(format!("{} ended: {status}\n{}", self.name, self.log_tail())),
         }
     }
 
@@ -95,5 +132,16 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Sends a signal by its name.
+pub fn signal(pid: u32, name: &str) -> Result<(), Trouble> {
+    let status =
+        Command::new("kill").args([format!("-{name}"), pid.to_string()]).stderr(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("kill -{name} {pid}: {status}")),
+        Err(error) => Err(format!("kill: {error}")),
     }
 }

@@ -1,0 +1,111 @@
+//! Faults at system calls, by strace: a kill, an error or a delay at the n-th call of a kind.
+//!
+//! strace counts the calls of each thread for itself. Of the two files of a store each has one thread that writes it, so a
+//! fault that names its file is at one point; at the start there is one thread anyway. A traced process stays our
+//! child (`-D`), so that it is killed and awaited like any other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::server::signal;
+use crate::Trouble;
+
+/// strace has hold of all threads within this, on a busy machine.
+const ATTACH_MAX: Duration = Duration::from_secs(10);
+
+/// Something that happens at a system call.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Names of calls, with commas.
+    pub calls: String,
+    /// As strace's `inject` takes it: `signal=KILL:when=3`, say.
+    pub what: String,
+    /// Only calls on this file.
+    pub file: Option<PathBuf>,
+}
+
+impl Fault {
+    /// The flags of strace; what it saw goes to `seen`.
+    fn flags(&self, seen: &Path) -> Vec<String> {
+        let Fault { calls, what, file } = self;
+        let mut flags: Vec<String> = ["-f", "-q", "-o"].map(str::to_owned).into();
+        flags.push(seen.display().to_string());
+        flags.extend(["-e".to_owned(), format!("trace={calls}")]);
+        flags.extend(["-e".to_owned(), format!("inject={calls}:{what}")]);
+        if let Some(file) = file {
+            flags.extend(["-P".to_owned(), file.display().to_string()]);
+        }
+        flags
+    }
+
+    /// What a server is started under, so that the fault is there from its first call.
+    pub fn from_start(&self, seen: &Path) -> Vec<String> {
+        // What an earlier one saw must not count for this one.
+        let _ = fs::remove_file(seen);
+        [vec!["strace".to_owned(), "-D".to_owned()], self.flags(seen), vec!["--".to_owned()]].concat()
+    }
+
+    /// Puts the fault into a process that runs.
+    pub fn attach(&self, pid: u32, seen: &Path) -> Result<Attached, Trouble> {
+        let _ = fs::remove_file(seen);
+        let mut command = Command::new("strace");
+        command.args(self.flags(seen)).args(["-p", &pid.to_string()]).stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| format!("strace: {error}"))?;
+        let attached = Attached { child };
+        let begun = Instant::now();
+        while begun.elapsed() < ATTACH_MAX {
+            match has_all(pid) {
+                Some(false) => thread::sleep(Duration::from_millis(1)),
+                // Struck already is as good.
+                Some(true) | None => return Ok(attached),
+            }
+        }
+        Err(format!("strace did not attach to {pid} within {ATTACH_MAX:?}"))
+    }
+}
+
+/// Whether each thread of a process is traced; `None`: it is gone.
+fn has_all(pid: u32) -> Option<bool> {
+    let mut all = true;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        all &= !status.contains("TracerPid:\t0\n");
+    }
+    Some(all)
+}
+
+/// strace, at work on a process. Dropped, it lets go.
+#[derive(Debug)]
+pub struct Attached {
+    child: Child,
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // Killed, it would leave calls half done; told, it lets each go on. Gone already is as good.
+        let _ = signal(self.child.id(), "TERM");
+        let _ = self.child.wait();
+    }
+}
+
+/// How many calls strace has tampered with; a call that was killed in is none.
+pub fn tampered(seen: &Path) -> usize {
+    fs::read_to_string(seen).unwrap_or_default().matches("(INJECTED)").count()
+}
+
+/// Why faults cannot be put in here, if so.
+pub fn missing() -> Option<String> {
+    let probe = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "-e", "inject=fdatasync:error=EIO:when=1", "--", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match probe {
+        Ok(status) if status.success() => None,
+        Ok(status) => Some(format!("strace may not trace here ({status})")),
+        Err(error) => Some(format!("no strace: {error}")),
+    }
+}
