@@ -49,6 +49,8 @@ fn describe(app: &App) -> Result<String> {
 async fn until_told(app: App, config: Config) -> Result {
     // An embedding program may have its own subscriber: then its lines are as it likes.
     let lines = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    // A line that cannot be written is lost; told on the same standard error, that would panic the thread that logs.
+    let lines = lines.log_internal_errors(false); // mutant lost-line-panics: let lines = lines.log_internal_errors(true);
     let _ = match config.log {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().try_init(),

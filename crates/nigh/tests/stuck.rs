@@ -49,6 +49,8 @@ fn told() -> Option<PathBuf> {
 
 /// Asks for what never returns, and prints the ticket first.
 async fn child(dir: &Path) {
+    // A thread that panics while the process is to end would leave it to hang, and its parent to wait.
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
     let method_time_max = Duration::from_millis(50);
     let config = Config { method_time_max, stuck_max: Duration::from_millis(400), ..Config::dir(dir) };
     let node = app().start(config).await.expect("opens");
@@ -66,20 +68,31 @@ async fn child(dir: &Path) {
     hung.await.expect("the process ends before").expect("the process ends before");
 }
 
+/// Runs this test as the child, in an empty directory.
+fn run(dir: &Path, stderr: Stdio) -> std::process::Output {
+    let _ = std::fs::remove_dir_all(dir);
+    let this = std::env::current_exe().expect("this test is a program");
+    let child = Command::new(this)
+        .args(["--exact", "--nocapture", "a_method_that_never_returns_is_given_up"])
+        .env(CHILD, dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .spawn();
+    child.expect("starts").wait_with_output().expect("runs")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_method_that_never_returns_is_given_up() {
     if let Some(dir) = told() {
         return child(&dir).await;
     }
     let dir = std::env::temp_dir().join(format!("nigh-stuck-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
-    let this = std::env::current_exe().expect("this test is a program");
-    let run = Command::new(this)
-        .args(["--exact", "--nocapture", "a_method_that_never_returns_is_given_up"])
-        .env(CHILD, &dir)
-        .stdin(Stdio::null())
-        .output()
-        .expect("runs");
+    // Also where nobody reads what it says: a pipe whose other end is closed refuses every line.
+    let (reader, deaf) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(run(&dir, deaf.into()).status.code(), Some(70), "it ends, told or not");
+    let run = run(&dir, Stdio::piped());
     let out = String::from_utf8_lossy(&run.stdout);
     let err = String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(70), "{out}{err}");

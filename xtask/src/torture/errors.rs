@@ -21,7 +21,7 @@ const FILES: [&str; 2] = ["log.redb", "state.redb"];
 /// A write-back comes each second; truncations and reads are rare.
 const STRUCK_MAX: Duration = Duration::from_secs(3);
 /// An end takes at most this after its cause, traced.
-const END_MAX: Duration = Duration::from_secs(10);
+const END_MAX: Duration = Duration::from_secs(30);
 /// How long a disk stays full.
 const FULL: Duration = Duration::from_millis(300);
 

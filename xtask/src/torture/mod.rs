@@ -9,6 +9,9 @@
 //! Knows of nigh only what anybody sees over HTTP and of its files. `cargo xtask torture` runs it for long, the tests of
 //! `examples/shop` for a few rounds.
 
+pub mod crowd;
+pub mod damage;
+pub mod directory;
 pub mod errors;
 pub mod full;
 pub mod http;
@@ -18,6 +21,7 @@ pub mod scenario;
 pub mod seed;
 pub mod server;
 pub mod shop;
+pub mod slow;
 pub mod strace;
 pub mod syscalls;
 mod teller;
@@ -33,7 +37,7 @@ use shop::Torture;
 
 /// All, in the order in which they are played.
 #[rustfmt::skip] // Rows are read as columns.
-pub const SCENARIOS: [Scenario; 7] = [
+pub const SCENARIOS: [Scenario; 14] = [
     Scenario { name: "kill",       about: "kill -9 at random moments (F1)",                          run: kill },
     Scenario { name: "syscalls",   about: "kill -9 before every system call of a store (F1, F3)",    run: syscalls::run },
     Scenario { name: "power-ext4", about: "power cut under load on ext4 (F7)",                       run: power::ext4 },
@@ -41,6 +45,13 @@ pub const SCENARIOS: [Scenario; 7] = [
     Scenario { name: "errors",     about: "each sync, write, read, truncation fails once (F8, F9)",  run: errors::io },
     Scenario { name: "no-space",   about: "each write fails for lack of room (F10)",                 run: errors::no_space },
     Scenario { name: "full",       about: "a disk that is full for a while, log lines included (F10)", run: full::run },
+    Scenario { name: "slow",       about: "syncs that take long, and one that never returns (F11, F12)", run: slow::run },
+    Scenario { name: "second",     about: "a second process on the directory (F13)",                 run: directory::second },
+    Scenario { name: "backup",     about: "files of two ages put together (F14)",                    run: directory::backup },
+    Scenario { name: "damage",     about: "flipped bits, zeroed, stale and misplaced blocks (F5, F6)", run: damage::run },
+    Scenario { name: "store",      about: "a last group torn at every byte, and damage to all places (F4 to F6)", run: store },
+    Scenario { name: "memory",     about: "a cap of memory under a flood (F15)",                     run: crowd::memory },
+    Scenario { name: "descriptors", about: "file descriptors used up (F16)",                         run: crowd::descriptors },
 ];
 
 /// `cargo xtask torture [NAME…] [--rounds 200] [--seed N]`: builds the shop in release, and lets scenarios strike it.
@@ -116,6 +127,30 @@ fn kill(ground: &Ground) -> Result<Outcome, Trouble> {
     done.note(&format!("slowest restart {:.3} s", summary.restart_max.as_secs_f64()));
     Ok(Outcome::Ran(done))
 }
+
+/// The store's own tests of damaged files, deeper than `cargo xtask test` runs them.
+fn store(ground: &Ground) -> Result<Outcome, Trouble> {
+    let mut command = cargo();
+    command.args(["test", "--release", "--package", "nigh", "--test", "store_directory", "--"]);
+    command.args(["damage", "torn", "--nocapture"]).env("NIGH_DAMAGES", DAMAGES).current_dir(&ground.root);
+    let output = command.output().map_err(|error| format!("cargo did not start: {error}"))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        return Err(format!("{}\n{said}{}", output.status, String::from_utf8_lossy(&output.stderr)));
+    }
+    let mut done = Done::default();
+    // A line of each test starts with its numbers.
+    for line in said.lines().filter(|line| line.contains("refused, ") || line.contains("points: ")) {
+        let numbers = line.split(|c: char| !c.is_ascii_digit()).filter_map(|word| word.parse::<u64>().ok());
+        let numbers: Vec<u64> = numbers.collect();
+        done.points += if line.contains("points: ") { numbers[0] } else { numbers.iter().sum() };
+        done.note(line.trim());
+    }
+    Ok(Outcome::Ran(done))
+}
+
+/// Damages of each file, after a clean end and a kill.
+const DAMAGES: &str = "500";
 
 /// The shop as one process, its data and its log lines in `folder`, which is emptied first.
 pub fn one_process(program: &Path, folder: &Path, rounds: u32, seed: u64) -> Result<Torture, Trouble> {

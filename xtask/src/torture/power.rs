@@ -19,7 +19,7 @@ const SWEEP_MS: u64 = 1100;
 /// One power cut takes as long as some kills.
 const ROUNDS_PER_CUT: u32 = 2;
 /// It ends by itself when its files fail.
-const END_MAX: Duration = Duration::from_secs(10);
+const END_MAX: Duration = Duration::from_secs(30);
 
 /// On ext4.
 pub fn ext4(ground: &Ground) -> Result<Outcome, Trouble> {

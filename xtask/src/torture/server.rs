@@ -48,6 +48,15 @@ impl Server {
         self.child.as_ref().map(Child::id).ok_or_else(|| format!("{} is not running", self.name))
     }
 
+    /// The memory that it really has, in KiB.
+    pub fn resident_kib(&self) -> Result<u64, Trouble> {
+        let path = format!("/proc/{}/status", self.pid()?);
+        let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let size = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        size.ok_or_else(|| format!("{path} does not say VmRSS"))
+    }
+
     /// Asks it to end, as a process manager does.
     pub fn stop(&self) -> Result<(), Trouble> {
         signal(self.pid()?, "TERM")

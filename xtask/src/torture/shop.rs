@@ -170,6 +170,11 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// Each client's change in hand is its last one.
+    pub fn stop_clients(&self) {
+        self.signals.stop.store(true, Ordering::Release);
+    }
+
     /// From now on nobody receives an answer, until it is bright again.
     pub fn dark(&self, dark: bool) {
         self.signals.dark.store(dark, Ordering::SeqCst);
@@ -219,9 +224,14 @@ impl Story {
         told.map_err(|error| self.located(&error))
     }
 
+    /// Counts all money.
+    pub fn recount(&self) -> Result<(), Trouble> {
+        count_money(self.shop.door, &self.model, "").map_err(|error| self.located(&error))
+    }
+
     /// Counts all money once more.
     pub fn end(self) -> Result<Summary, Trouble> {
-        count_money(self.shop.door, &self.model, "").map_err(|error| self.located(&error))?;
+        self.recount()?;
         Ok(self.summary)
     }
 

@@ -16,6 +16,9 @@ use crate::Trouble;
 /// strace has hold of all threads within this, on a busy machine.
 const ATTACH_MAX: Duration = Duration::from_secs(10);
 
+/// strace lets go within this, unless it delays a call.
+const DETACH_MAX: Duration = Duration::from_secs(2);
+
 /// Something that happens at a system call.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -87,6 +90,12 @@ impl Drop for Attached {
     fn drop(&mut self) {
         // Killed, it would leave calls half done; told, it lets each go on. Gone already is as good.
         let _ = signal(self.child.id(), "TERM");
+        let begun = Instant::now();
+        while begun.elapsed() < DETACH_MAX && !matches!(self.child.try_wait(), Ok(Some(_))) {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // In the midst of a long delay it does not listen; that call is let go by the system.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }

@@ -6,6 +6,7 @@ mod damage;
 mod kill;
 mod refused;
 mod sealed;
+mod torn;
 mod verify;
 
 use std::path::{Path, PathBuf};
