@@ -38,7 +38,7 @@ pub(crate) enum Task {
     /// Look at runs of simulated tests; asks no application.
     #[command(subcommand)]
     Sim(Sim),
-    /// Look at a store's directory, which no process has open; asks no application.
+    /// Look after a store's directory, which no process has open; asks no application.
     #[command(subcommand)]
     Store(Store),
 }
@@ -48,6 +48,25 @@ pub(crate) enum Task {
 pub(crate) enum Store {
     /// Read all of it and prove every byte; changes nothing.
     Verify {
+        /// The directory, as the application has it after --data.
+        dir: PathBuf,
+    },
+    /// Copy it into a new directory, and prove the copy.
+    Backup {
+        /// The directory, as the application has it after --data.
+        dir: PathBuf,
+        /// The copy's: there must be none of that name, or an empty one.
+        to: PathBuf,
+    },
+    /// Put a copy back as a new store, which tells doubts of before that it cannot know.
+    Restore {
+        /// The copy's directory; it stays as it is.
+        from: PathBuf,
+        /// The new store's: there must be none of that name, or an empty one.
+        dir: PathBuf,
+    },
+    /// Give the space that it no longer needs back to the disk.
+    Compact {
         /// The directory, as the application has it after --data.
         dir: PathBuf,
     },

@@ -1,10 +1,10 @@
-//! `nigh`: lists, calls and settles, over the HTTP door of a running application; replays simulated tests; proves stores.
+//! `nigh`: lists, calls and settles, over the HTTP door of a running application; replays simulated tests; looks after stores.
 //!
 //! Reading order: [`flags`] is what may be typed; [`offer`] makes a request of it, by what the application says it
 //! offers; [`ask`] sends it, again if need be, and always under one id; [`verdict`] says what came of it, to people
 //! and as an exit code. [`http`] is the client, [`id`] names calls. Knows no more than HTTP and ids: the
 //! application reads arguments and says what is wrong with them. [`replay`] and [`store`] stand apart: one runs
-//! cargo, the other reads a directory.
+//! cargo, the other reads and writes directories.
 
 mod ask;
 mod clock;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use flags::{Sim, Store, Task};
+use flags::{Sim, Task};
 
 fn main() -> ExitCode {
     let flags = flags::Flags::parse();
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
                 Err(said) => said,
             }
         }
-        Task::Store(Store::Verify { dir }) => store::verify(dir, flags.json),
+        Task::Store(task) => store::run(task, flags.json),
     };
     // Nobody reads any more: there is nothing left to say it to.
     let _ = said.print();

@@ -223,6 +223,37 @@ fn proves_a_store() {
     check(&format!("{verify} --json"), (1, r#""sound":false"#));
 }
 
+#[test]
+fn copies_a_store_and_puts_it_back() {
+    let root = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied-store");
+    // It may be there from the last time.
+    let _ = std::fs::remove_dir_all(&root);
+    let [data, copy, again] = ["data", "copy", "again"].map(|name| root.join(name).display().to_string());
+    check(&format!("store backup {data} {copy}"), (2, "there is no store"));
+    let options = nigh::store::Open { shards: 4, shapes: &[], incarnation: 0xabc };
+    let opened = nigh::store::open_dir(data.as_ref(), options).expect("a new store");
+    check(&format!("store backup {data} {copy}"), (2, "another process"));
+    check(&format!("store compact {data}"), (2, "another process"));
+    drop(opened);
+    check(&format!("store backup {data} {copy}"), (0, "sound: store 00000000000000000000000000000abc"));
+    check(&format!("store backup {data} {copy}"), (2, "is there already"));
+    check(&format!("--json store restore {copy} {data}"), (2, r#""outcome":"not_done""#));
+    check(&format!("store restore {copy} {again}"), (0, "settle as forgotten"));
+    let known = nigh::store::verify_dir(again.as_ref()).expect("it is sound").meta;
+    assert!(known.incarnation != 0xabc && known.restored.is_some(), "{known:?}");
+    check(&format!("--json store verify {again}"), (0, r#""restored":"20"#));
+    check(&format!("--json store compact {again}"), (0, r#""bytes":{"after":"#));
+    check(&format!("store compact {copy}0"), (2, "there is no store"));
+    let file = root.join("copy/state.redb");
+    let mut bytes = std::fs::read(&file).expect("a file of the copy");
+    bytes.iter_mut().skip(64).for_each(|byte| *byte ^= 0x55);
+    std::fs::write(&file, bytes).expect("written");
+    check(&format!("store restore {copy} {again}2"), (1, "state.redb"));
+    check(&format!("store compact {copy}"), (1, "state.redb"));
+    check(&format!("store backup {again} {copy}/state.redb"), (2, "is there already"));
+    check(&format!("store backup {again} {copy}/state.redb/x"), (3, "cannot be written"));
+}
+
 /// Cargo gets the case as it is, and its end is ours.
 #[test]
 fn replays_as_cargo_does() {

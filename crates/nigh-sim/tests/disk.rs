@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use nigh::store::suite::{self, Subject};
-use nigh::store::{Open, Opened, open_on};
+use nigh::store::{Append, Directory, GroupId, Open, Opened, RowWrite, compact_on, open_on, verify_on};
+use nigh_proto::shards::{Position, ShardId};
 use nigh_sim::disk::{Counts, Disk, Faults, Image, Kinds, Rng, explore};
 
 /// Crash points that this test has to reach.
@@ -18,6 +19,55 @@ fn recovered_is_acknowledged() {
     println!("{report}");
     assert!(report.failures.is_empty(), "{report}");
     assert!(report.crash_points >= CRASH_POINTS_MIN, "{report}");
+}
+
+/// The power fails before every operation of a compaction: what is left is a store that holds what it held.
+#[test]
+fn compacted_or_not_it_is_the_same_store() {
+    let options = Open { shards: 2, shapes: &[], incarnation: 7 };
+    let disk = Disk::new(Image::default(), Faults::default());
+    let mut opened = open_on(Arc::new(disk.clone()), options).expect("a new store");
+    let head = opened.log.take_up(&[ShardId(0)]).expect("the disk works")[0];
+    for first in 0..40 {
+        let blob = vec![1; 9_000].into();
+        let (first, next) = (Position(first), Position(first + 1));
+        let append = Append { shard: ShardId(0), epoch: head.epoch, first, next, blob };
+        opened.log.append(&[append]).expect("the disk works");
+    }
+    let row = |i: u64, value| RowWrite {
+        shard: ShardId(0),
+        key: i.to_be_bytes().to_vec().into(),
+        position: Position(0),
+        value,
+    };
+    let value = || Some(vec![2; 9_000].into());
+    opened.rows.write(&(0..60).map(|i| row(i, value())).collect::<Vec<_>>()).expect("the disk works");
+    opened.rows.write(&(0..50).map(|i| row(i, None)).collect::<Vec<_>>()).expect("the disk works");
+    opened.rows.swept(GroupId(39)).expect("the disk works");
+    opened.log.cut(GroupId(39)).expect("it is swept");
+    opened.log.cut_now().expect("the disk works");
+    drop(opened);
+    let image = disk.image();
+    let of = |image: &Image, faults| Arc::new(Disk::new(image.clone(), faults)) as Arc<dyn Directory>;
+    let right = verify_on(&of(&image, Faults::default())).expect("it is sound");
+    let mut rng = Rng::new(3);
+    let mut crashes = 0;
+    loop {
+        let disk = Disk::new(image.clone(), Faults { power_fails_at: Some(crashes), ..Faults::default() });
+        let compacted = compact_on(&(Arc::new(disk.clone()) as Arc<dyn Directory>));
+        for _ in 0..4 {
+            let left = disk.image().crash(&mut rng, Kinds::ALL, &mut Counts::new());
+            let found = verify_on(&of(&left, Faults::default()));
+            assert_eq!(found.as_ref().ok(), Some(&right), "operation {crashes}: {found:?}");
+        }
+        if let Ok(compacted) = compacted {
+            assert!(compacted.after < compacted.before / 2, "{compacted:?}");
+            break;
+        }
+        crashes += 1;
+    }
+    println!("{crashes} operations of a compaction");
+    assert!(crashes > 50, "{crashes}");
 }
 
 /// A store whose end is a power loss.

@@ -448,9 +448,9 @@ fn own(
     options: &Options,
     opened: Opened,
 ) -> Result<(Stored, Box<dyn Log>)> {
-    let Opened { mut log, rows, swept, .. } = opened;
-    let Options { shards, shared, memory_max, .. } = *options;
-    let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, shards, memory_max)?;
+    let Opened { mut log, rows, swept, meta } = opened;
+    let Options { shared, memory_max, .. } = *options;
+    let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, meta, memory_max)?;
     let owner =
         Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered.shards, recovered.memory, shared);
     calls.set_owner(&owner);

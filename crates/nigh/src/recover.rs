@@ -15,7 +15,7 @@ use crate::shards::host::Host;
 use crate::shards::memory::Memory;
 use crate::shards::reply::ReplyTo;
 use crate::shards::sweep::TABLE_ROW;
-use crate::store::{GroupId, Log, Rows, StoreError};
+use crate::store::{GroupId, Log, Meta, Rows, StoreError};
 
 /// The machines and entities of all shards, as of the last acknowledged record.
 pub(crate) struct Recovered {
@@ -29,9 +29,10 @@ pub(crate) fn recover(
     rows: Arc<dyn Rows>,
     swept: GroupId,
     hosts: &Arc<[Box<dyn Host>]>,
-    shards: u32,
+    meta: Meta,
     memory_max: usize,
 ) -> Result<Recovered, StoreError> {
+    let shards = meta.shards;
     // What is in the rows is not repeated: a row that a sweep removed is missing (`shards/memory/sweep.rs`).
     log.cut(swept)?; // mutant swept-repeated: log.cut(GroupId(1))?;
     let ids: Vec<ShardId> = (0..shards).map(ShardId).collect();
@@ -54,6 +55,7 @@ pub(crate) fn recover(
         // The time row holds the log time of what was cut (R16).
         let mut machine = Shard::open(id, head.epoch, rows, Time::EPOCH, first)
             .map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
+        meta.restored.into_iter().for_each(|at| machine.restored(at)); // mutant restored-store-unaware: drop(meta.restored);
         for blob in &tail {
             machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
             for (record, place) in blob.records.iter().zip(blob.first.0..) {

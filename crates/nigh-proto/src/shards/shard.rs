@@ -26,6 +26,7 @@ use crate::calls::request::{Answer, Known, Order, Refusal, Version};
 
 mod limits;
 mod permit;
+mod restored;
 
 pub use super::gate::Release;
 pub use super::log::{Append, Corrupt};
@@ -47,6 +48,8 @@ pub struct Shard<R> {
     size_max: usize,
     /// Somebody else owns it by now: nothing leaves any more.
     lost: bool,
+    /// Calls born up to then may have been done in a history that is no more (R13).
+    lost_until: Option<Time>,
     /// Mutations, for the invariants that are dear to check.
     steps: u64,
 }
@@ -54,9 +57,21 @@ pub struct Shard<R> {
 /// Of what it will do: how often it was asked is no part of that.
 impl<R: Hash> Hash for Shard<R> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Shard { id, epoch, tables, gates, log, running, permits, write_back, size_max, lost, steps: _ } =
-            self;
-        (id, epoch, tables, gates, log, write_back, size_max, lost).hash(state);
+        let Shard {
+            id,
+            epoch,
+            tables,
+            gates,
+            log,
+            running,
+            permits,
+            write_back,
+            size_max,
+            lost,
+            lost_until,
+            steps: _,
+        } = self;
+        (id, epoch, tables, gates, log, write_back, size_max, lost, lost_until).hash(state);
         (running.is_some(), *permits == 0).hash(state);
     }
 }
@@ -87,6 +102,7 @@ impl<R> Shard<R> {
             write_back: WriteBack::open(stored_time),
             size_max: TABLES_SIZE_MAX,
             lost: false,
+            lost_until: None,
             steps: 0,
         };
         shard.assert_invariants();
@@ -131,7 +147,7 @@ impl<R> Shard<R> {
                 self.again(id, fingerprint, key, outcome, reply);
             }
             decision => {
-                if let Err((reply, refusal)) = self.tell(decision, reply) {
+                if let Err((reply, refusal)) = self.tell(id, decision, reply) {
                     return Admission::Refused(reply, refusal);
                 }
             }
@@ -232,10 +248,11 @@ impl<R> Shard<R> {
                     self.again(ticket.id, ticket.fingerprint, key, outcome, reply);
                 } else {
                     self.fence_ticket(time, ticket, key);
-                    self.gates.answer(self.log.next(), reply, Answer::NotDone(Cause::Fenced));
+                    let answer = self.as_known(ticket.id, Answer::NotDone(Cause::Fenced));
+                    self.gates.answer(self.log.next(), reply, answer);
                 }
             }
-            decision => self.tell(decision, reply)?,
+            decision => self.tell(ticket.id, decision, reply)?,
         }
         self.assert_invariants();
         Ok(())
@@ -372,17 +389,19 @@ impl<R> Shard<R> {
     }
 
     /// What is told without running anything, and held back like any answer (R6).
-    fn tell(&mut self, decision: Decision, reply: R) -> Result<(), (R, Refusal)> {
+    fn tell(&mut self, id: CallId, decision: Decision, reply: R) -> Result<(), (R, Refusal)> {
         match decision {
             Decision::Recorded(outcome, position) => {
                 let version = Version { epoch: self.epoch, position: Position(position.0 + 1) };
                 #[rustfmt::skip]
                 let gate = self.log.next(); // mutant duplicate-before-sync: let gate = self.log.durable();
-                self.gates.answer(gate, reply, outcome.answer(version));
+                let answer = self.as_known(id, outcome.answer(version));
+                self.gates.answer(gate, reply, answer);
             }
             Decision::Answer(answer) => {
                 #[rustfmt::skip]
                 let gate = self.log.next(); // mutant late-before-sync: let gate = self.log.durable();
+                let answer = self.as_known(id, answer);
                 self.gates.answer(gate, reply, answer);
             }
             Decision::TooOld => {
@@ -437,7 +456,8 @@ impl<R> Shard<R> {
             }),
         };
         self.record(record);
-        self.gates.answer(self.log.next(), reply, verdict.answer(self.version_now()));
+        let answer = self.as_known(id, verdict.answer(self.version_now()));
+        self.gates.answer(self.log.next(), reply, answer);
     }
 
     /// A tombstone for what was admitted. Of a keyed call the key is dead, too: another try of it is the same
@@ -477,7 +497,7 @@ impl<R> Shard<R> {
         if !matches!(decision, Decision::Recorded(..) | Decision::Answer(_) | Decision::TooOld) {
             unreachable!("what was given up has a record, or is known, or too old");
         }
-        assert!(self.tell(decision, permit.reply).is_ok(), "a record is told");
+        assert!(self.tell(permit.arrival.id, decision, permit.reply).is_ok(), "a record is told");
         self.assert_invariants();
     }
 

@@ -133,6 +133,27 @@ pub enum OpenError {
     },
 }
 
+/// Why there is no copy. The store it was to be of is as it was; what was written of the copy is removed.
+#[derive(Debug)]
+pub enum CopyError {
+    /// What was to be copied cannot be read.
+    Source(OpenError),
+    /// Something has the name of the copy already.
+    Exists {
+        /// The name.
+        dir: PathBuf,
+    },
+    /// The copy cannot be written.
+    Target {
+        /// Where.
+        dir: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// Read back, the copy is not what was written.
+    Unproven(OpenError),
+}
+
 impl fmt::Display for Fenced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Head { epoch, next } = self.head;
@@ -232,6 +253,40 @@ impl fmt::Display for OpenError {
                     dir.display()
                 )
             }
+        }
+    }
+}
+
+impl fmt::Display for CopyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CopyError::Source(source) => write!(f, "there is no copy: {source}"),
+            CopyError::Exists { dir } => write!(
+                f,
+                "there is no copy: {} is there already, and nothing in it was touched. Name another directory",
+                dir.display()
+            ),
+            CopyError::Target { dir, source } => write!(
+                f,
+                "there is no copy: {} cannot be written: {source}. What was written of it is removed. Check the \
+                 path, its rights and the space on its disk",
+                dir.display()
+            ),
+            CopyError::Unproven(source) => write!(
+                f,
+                "there is no copy: read back, it was not what had been written, and is removed: {source}. Do not \
+                 trust its disk"
+            ),
+        }
+    }
+}
+
+impl Error for CopyError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CopyError::Source(source) | CopyError::Unproven(source) => Some(source),
+            CopyError::Target { source, .. } => Some(source),
+            CopyError::Exists { .. } => None,
         }
     }
 }

@@ -62,7 +62,7 @@ impl MemoryStore {
             swept: GroupId(1),
             ..Kept::default()
         };
-        let meta = Meta { format_version: FORMAT_VERSION, incarnation, shards };
+        let meta = Meta { format_version: FORMAT_VERSION, incarnation, shards, restored: None };
         MemoryStore { meta, kept: Arc::new(Mutex::new(kept)) }
     }
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nigh_proto::shards::{Epoch, Position, ShardId};
+use nigh_wire::Time;
 
 mod embedded;
 mod error;
@@ -26,10 +27,10 @@ mod memory;
 mod shape;
 pub mod suite;
 
+pub use embedded::{Compacted, Verified, backup_dir, compact_dir, open_dir, restore_dir, verify_dir};
 #[doc(hidden)] // For a simulated disk: redb is in these signatures, and no promise.
-pub use embedded::{Directory, DirectoryLock, open_on, verify_on};
-pub use embedded::{Verified, open_dir, verify_dir};
-pub use error::{AppendError, Fenced, OpenError, Place, StoreError};
+pub use embedded::{Directory, DirectoryLock, compact_on, open_on, verify_on};
+pub use error::{AppendError, CopyError, Fenced, OpenError, Place, StoreError};
 pub use memory::{MemoryStore, memory};
 pub use shape::Shape;
 
@@ -241,10 +242,12 @@ pub trait Rows: Send + Sync {
 pub struct Meta {
     /// Of its bytes: [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// Drawn when it was created; a restored backup will be a new one.
+    /// Drawn when it was created, or put back from a copy.
     pub incarnation: u128,
     /// Fixed when it was created.
     pub shards: u32,
+    /// When it was put back from a copy, if it was. What was acknowledged between the copy and then is lost.
+    pub restored: Option<Time>,
 }
 
 /// What to open a store with.
@@ -256,6 +259,15 @@ pub struct Open<'a> {
     pub shapes: &'a [Shape],
     /// Incarnation of a store created now: 128 random bits. Of no use to one that exists.
     pub incarnation: u128,
+}
+
+/// What a copy becomes when it is put back.
+#[derive(Clone, Copy, Debug)]
+pub struct Restore {
+    /// Of the new store: 128 random bits.
+    pub incarnation: u128,
+    /// The wall clock.
+    pub at: Time,
 }
 
 /// An open store.

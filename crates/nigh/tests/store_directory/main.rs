@@ -2,6 +2,7 @@
 //!
 //! What every store promises is in `store_suite.rs`; here is what only files can do.
 
+mod copies;
 mod damage;
 mod kill;
 mod refused;

@@ -7,10 +7,10 @@ use redb::{Database, ReadableTable, TableDefinition};
 
 use super::{FILES, SHARDS, TestDir, append, tail, take_up};
 
-const ROWS: usize = 40;
+pub(super) const ROWS: usize = 40;
 
 /// A store with a log and rows, closed.
-fn filled() -> (TestDir, u64) {
+pub(super) fn filled() -> (TestDir, u64) {
     let dir = TestDir::new();
     let mut opened = dir.open().expect("a new store");
     let mut heads = take_up(&mut opened);

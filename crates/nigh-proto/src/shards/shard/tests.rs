@@ -122,6 +122,7 @@ fn play(script: &str) -> World {
             "fail" => world.fail_append(false),
             "fail-late" => world.fail_append(true),
             "crash" => world.fail(),
+            "restored" => world.restore(),
             "taken" => world.epoch.0 += 1,
             "view" => world.view(),
             "ask" => world.ask(),
@@ -277,6 +278,26 @@ fn settling() {
     check("a1x=o sync settle:b1x=o#9 b1x=o#9 sync", "a1:done-0 ?b1:fenced b1:fenced");
     check("a1x+ settle:a1x+ sync",                "a1:done-0 ?a1:norecord");
     check("settle:a1x+",                          "?a1:norecord");
+}
+
+/// R13: of a log that was put back from a copy. What was born before and is not in it may have been done.
+#[test]
+#[rustfmt::skip]
+fn what_was_lost_is_never_told_not_done() {
+    check("restored settle:a1x sync",               "?a1:forgotten");
+    check("restored settle:a1x a1x sync",           "?a1:forgotten a1:forgotten"); // And never runs from then on.
+    check("restored settle:a1x sync crash a1x sync", "?a1:forgotten a1:forgotten");
+    check("restored settle:a1x settle:a1x sync",    "?a1:forgotten ?a1:forgotten");
+    check("a1x sync restored settle:a1x sync",      "a1:done-0 ?a1:done-0");       // What the copy knows stands.
+    check("a1x* sync restored settle:a1x sync",     "a1:panicked ?a1:panicked");
+    check("a1x sync restored settle:a1x#9 sync",    "a1:done-0 ?a1:misuse");
+    check("restored a1x sync settle:a1x sync",      "a1:done-0 ?a1:done-0");       // Sent again, it runs.
+    check("a2x sync restored a1x sync",             "a2:done-0 a1:forgotten");     // Below its key's mark.
+    check("restored settle:a1x=o b1x=o sync",       "?a1:forgotten b1:forgotten");
+    // Births may be ahead of log time by F; those beyond cannot have been known before.
+    check("restored settle:a1x@5m sync",            "?a1:forgotten");
+    check("restored +1m settle:a1x@5m sync",        "?a1:fenced");
+    check("restored +6m settle:a1x settle:b1x@-1m sync", "?a1:fenced ?b1:forgotten");
 }
 
 /// R12: an idempotency key is one call under many ids, remembered for R + F + D, and dead once it was fenced.

@@ -132,6 +132,11 @@ fn create_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)?;
+    sync_parent(dir)
+}
+
+/// Makes the name of `dir` last.
+pub(super) fn sync_parent(dir: &Path) -> io::Result<()> {
     match dir.parent() {
         Some(parent) if parent != Path::new("") => sync_dir(parent),
         _ => sync_dir(Path::new(".")),

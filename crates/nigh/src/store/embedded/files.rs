@@ -126,7 +126,7 @@ pub(super) fn look(directory: &dyn Directory) -> io::Result<Holds> {
 /// Makes both files, filled by `fill`, or none.
 pub(super) fn create(
     directory: &Arc<dyn Directory>,
-    fill: impl Fn(&'static str, &Database) -> Result<(), Fault>,
+    mut fill: impl FnMut(&'static str, &Database) -> Result<(), Fault>,
 ) -> Result<(), StoreError> {
     for name in [LOG_FILE, STATE_FILE] {
         let called = unfinished(name);
@@ -152,7 +152,8 @@ pub(super) fn create(
     named.map_err(StoreError::Io)
 }
 
-fn unfinished(name: &str) -> String {
+/// What a file is called until it is finished.
+pub(super) fn unfinished(name: &str) -> String {
     format!("{name}.new")
 }
 

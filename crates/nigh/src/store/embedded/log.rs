@@ -291,7 +291,7 @@ impl<'a> Tables<'a> {
     }
 }
 
-fn put_head(
+pub(super) fn put_head(
     table: &mut Table<'_, u32, &'static [u8]>,
     sealer: Sealer,
     shard: ShardId,
@@ -310,7 +310,10 @@ fn put_head(
 pub(super) fn find(db: &Database, sealer: Sealer, shards: u32) -> Result<Found, StoreError> {
     guard(LOG_FILE, || {
         let transaction = db.begin_read()?;
-        let rows = stored_heads(&transaction.open_table(HEADS)?, sealer, shards)?;
+        let mut rows = vec![Head::default(); shards as usize];
+        for (shard, head) in stored_heads(&transaction.open_table(HEADS)?, sealer)? {
+            *rows.get_mut(shard.0 as usize).ok_or_else(|| no_head(shard))? = head;
+        }
         let cut = meta_group(LOG_FILE, &transaction.open_table(META)?, sealer, CUT)?;
         let mut fold = Fold::new(rows);
         let (mut lowest, mut next, mut sizes) = (None, cut, VecDeque::new());
@@ -341,28 +344,29 @@ pub(super) fn find(db: &Database, sealer: Sealer, shards: u32) -> Result<Found, 
     })
 }
 
-fn stored_heads(
+/// The rows of heads, each proven.
+pub(super) fn stored_heads(
     table: &impl ReadableTable<u32, &'static [u8]>,
     sealer: Sealer,
-    shards: u32,
-) -> Result<Vec<Head>, Fault> {
-    let mut heads = vec![Head::default(); shards as usize];
+) -> Result<Vec<(ShardId, Head)>, Fault> {
+    let mut heads = Vec::new();
     for stored in table.range::<u32>(..)? {
         let (shard, stored) = stored?;
         let shard = ShardId(shard.value());
         let place = || Place::Head(shard);
         let (value, seal) = ours(part(stored.value(), place))?;
         ours(check(seal, sealer.head(shard, value), place))?;
-        let (Some(head), Ok::<[u8; 16], _>(value)) = (heads.get_mut(shard.0 as usize), value.try_into())
-        else {
-            let detail = "no such shard, or no head".to_owned();
-            return Err(Fault::Store(StoreError::Corrupt { place: place(), detail }));
-        };
+        let Ok::<[u8; 16], _>(value) = value.try_into() else { return Err(no_head(shard)) };
         let [epoch, next] = [&value[..8], &value[8..]]
             .map(|half| u64::from_le_bytes(half.try_into().expect("half of 16 bytes")));
-        *head = Head { epoch: Epoch(epoch), next: Position(next) };
+        heads.push((shard, Head { epoch: Epoch(epoch), next: Position(next) }));
     }
     Ok(heads)
+}
+
+fn no_head(shard: ShardId) -> Fault {
+    let detail = "no such shard, or no head".to_owned();
+    Fault::Store(StoreError::Corrupt { place: Place::Head(shard), detail })
 }
 
 /// Moves the stored heads on by the groups, and finds what does not follow.

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use nigh_wire::Time;
 use redb::{ReadableTable, Table, TableDefinition};
 
 use super::seal::{Sealer, check, part};
@@ -16,6 +17,8 @@ pub(super) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("
 const FORMAT: &str = "format";
 /// Incarnation and number of shards.
 const STORE: &str = "store";
+/// When it was put back from a copy, if it was: nanoseconds since 1970.
+const RESTORED: &str = "restored";
 
 /// What a transaction stumbled over.
 pub(super) enum Fault {
@@ -99,7 +102,11 @@ pub(super) fn read(
     let incarnation = u128::from_le_bytes(*incarnation);
     let shards = u32::from_le_bytes(shards.try_into().map_err(|_| bad(STORE, "too short"))?);
     ours(check(seal, Sealer::new(incarnation).named(STORE, value), || Place::Meta(file, STORE)))?;
-    Ok(Said::Ours(Meta { format_version, incarnation, shards }))
+    let restored = match table.get(RESTORED)? {
+        Some(_) => Some(Time::from_nanos(number(file, table, Sealer::new(incarnation), RESTORED)?)),
+        None => None,
+    };
+    Ok(Said::Ours(Meta { format_version, incarnation, shards, restored }))
 }
 
 /// Writes what a new file says of itself.
@@ -107,7 +114,11 @@ pub(super) fn write(table: &mut Table<'_, &'static str, &'static [u8]>, meta: Me
     table.insert(FORMAT, &meta.format_version.to_le_bytes()[..])?;
     let mut value = meta.incarnation.to_le_bytes().to_vec();
     value.extend_from_slice(&meta.shards.to_le_bytes());
-    put(table, Sealer::new(meta.incarnation), STORE, &value)
+    let sealer = Sealer::new(meta.incarnation);
+    if let Some(restored) = meta.restored {
+        put(table, sealer, RESTORED, &restored.as_nanos().to_le_bytes())?;
+    }
+    put(table, sealer, STORE, &value)
 }
 
 /// Writes a value and its seal.
@@ -140,10 +151,19 @@ pub(super) fn group(
     sealer: Sealer,
     name: &'static str,
 ) -> Result<GroupId, Fault> {
+    number(file, table, sealer, name).map(GroupId)
+}
+
+fn number(
+    file: &'static str,
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    sealer: Sealer,
+    name: &'static str,
+) -> Result<u64, Fault> {
     let place = || Place::Meta(file, name);
     let bad = |detail: &str| Fault::Store(StoreError::Corrupt { place: place(), detail: detail.to_owned() });
     let stored = table.get(name)?.ok_or_else(|| bad("missing"))?;
     let (value, seal) = ours(part(stored.value(), place))?;
     ours(check(seal, sealer.named(name, value), place))?;
-    Ok(GroupId(u64::from_le_bytes(value.try_into().map_err(|_| bad("not 8 bytes"))?)))
+    Ok(u64::from_le_bytes(value.try_into().map_err(|_| bad("not 8 bytes"))?))
 }

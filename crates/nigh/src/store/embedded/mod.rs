@@ -7,7 +7,7 @@
 //! 3. [`log`]: heads, cut and groups follow one another; [`rows`]: none is ahead of the log.
 //! 4. The gates open.
 //!
-//! [`verify`] does the first three, reads all rows too, and leaves the gates closed.
+//! [`verify`] does the first three, reads all rows too, and leaves the gates closed; [`copy`] makes a store of what it reads so.
 //!
 //! [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open drops what the system's
 //! cache holds of both files before it reads, since that may never have reached the disk.
@@ -19,8 +19,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use nigh_proto::shards::{Position, ShardId};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
+mod compact;
+mod copy;
 mod directory;
 mod files;
 mod gate;
@@ -35,6 +37,8 @@ mod verify;
 
 use super::shape::Shape;
 use super::{FORMAT_VERSION, GroupId, Head, Meta, Open, OpenError, Opened, Place, StoreError};
+pub use compact::{Compacted, compact_dir, compact_on};
+pub use copy::{backup_dir, restore_dir};
 use directory::RealDirectory;
 pub use directory::{Directory, DirectoryLock};
 use files::{Check, File, Holds, LOG_FILE, STATE_FILE};
@@ -91,6 +95,7 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
                 format_version: FORMAT_VERSION,
                 incarnation: options.incarnation,
                 shards: options.shards,
+                restored: None,
             };
             files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
         }
@@ -234,13 +239,21 @@ fn put_shapes(db: &Database, sealer: Sealer, shapes: &[Shape]) -> Result<(), Sto
         let transaction = db.begin_write()?;
         let mut table = transaction.open_table(SHAPES)?;
         for shape in shapes {
-            let value = [&shape.hash.0[..], shape.text.as_bytes()].concat();
-            meta::put(&mut table, sealer, &shape.name, &value)?;
+            put_shape(&mut table, sealer, shape)?;
         }
         drop(table);
         transaction.commit()?;
         Ok(())
     })
+}
+
+fn put_shape(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    sealer: Sealer,
+    shape: &Shape,
+) -> Result<(), Fault> {
+    let value = [&shape.hash.0[..], shape.text.as_bytes()].concat();
+    meta::put(table, sealer, &shape.name, &value)
 }
 
 /// What the rows say of the log.

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use nigh_proto::shards::{Position, ShardId};
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
 
 use super::Pair;
 use super::files::STATE_FILE;
@@ -124,11 +126,8 @@ impl Rows for RedbRows {
                     table.remove((shard.0, &key[..]))?;
                     continue;
                 };
-                let mut place = table.insert_reserve((shard.0, &key[..]), START_SIZE + value.len())?;
-                let out = place.as_mut();
-                out[..8].copy_from_slice(&position.0.to_le_bytes());
-                out[8..START_SIZE].copy_from_slice(&self.sealer.row(*shard, key, *position, value));
-                out[START_SIZE..].copy_from_slice(value);
+                let row = StoredRow { position: *position, value: value.clone() };
+                put_row(&mut table, self.sealer, (*shard, key), &row)?;
             }
             raise(&mut transaction.open_table(HIGH)?, self.sealer, highs)
         })
@@ -177,6 +176,46 @@ impl Rows for RedbRows {
     }
 }
 
+pub(super) fn put_row(
+    table: &mut Table<'_, (u32, &'static [u8]), &'static [u8]>,
+    sealer: Sealer,
+    (shard, key): (ShardId, &[u8]),
+    StoredRow { position, value }: &StoredRow,
+) -> Result<(), Fault> {
+    let mut place = table.insert_reserve((shard.0, key), START_SIZE + value.len())?;
+    let out = place.as_mut();
+    out[..8].copy_from_slice(&position.0.to_le_bytes());
+    out[8..START_SIZE].copy_from_slice(&sealer.row(shard, key, *position, value));
+    out[START_SIZE..].copy_from_slice(value);
+    Ok(())
+}
+
+/// A row and where it stands.
+pub(super) type Row = (ShardId, Bytes, StoredRow);
+
+/// Rows behind `after`, each proven, until their values take `size_max` bytes.
+pub(super) fn some_rows(
+    from: &ReadTransaction,
+    sealer: Sealer,
+    after: Option<(ShardId, &[u8])>,
+    size_max: usize,
+) -> Result<Vec<Row>, Fault> {
+    let table = from.open_table(ROWS)?;
+    let start = after.map_or(Bound::Unbounded, |(shard, key)| Bound::Excluded((shard.0, key)));
+    let (mut rows, mut size) = (Vec::new(), 0);
+    for stored in table.range::<(u32, &[u8])>((start, Bound::Unbounded))? {
+        let (at, stored) = stored?;
+        let (shard, key) = at.value();
+        let row = open_row(sealer, ShardId(shard), key, stored.value())?;
+        size += key.len() + stored.value().len();
+        rows.push((ShardId(shard), Bytes::copy_from_slice(key), row));
+        if size >= size_max {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
 /// Highest positions only rise.
 fn raise(
     table: &mut Table<'_, u32, &'static [u8]>,
@@ -189,10 +228,20 @@ fn raise(
         if before.is_some_and(|before| before >= high) {
             continue;
         }
-        let value = high.0.to_le_bytes();
-        let seal = sealer.high(shard, &value);
-        table.insert(shard.0, &[value, seal].concat()[..])?;
+        put_high(table, sealer, shard, high)?;
     }
+    Ok(())
+}
+
+pub(super) fn put_high(
+    table: &mut Table<'_, u32, &'static [u8]>,
+    sealer: Sealer,
+    shard: ShardId,
+    high: Position,
+) -> Result<(), Fault> {
+    let value = high.0.to_le_bytes();
+    let seal = sealer.high(shard, &value);
+    table.insert(shard.0, &[value, seal].concat()[..])?;
     Ok(())
 }
 
@@ -206,13 +255,19 @@ fn open_high(sealer: Sealer, shard: ShardId, stored: &[u8]) -> Result<Position, 
 
 /// Highest position of each shard that has one.
 pub(super) fn high(db: &Database, sealer: Sealer) -> Result<BTreeMap<ShardId, Position>, StoreError> {
-    guard(STATE_FILE, || {
-        let mut highs = BTreeMap::new();
-        for stored in db.begin_read()?.open_table(HIGH)?.range::<u32>(..)? {
-            let (shard, stored) = stored?;
-            let shard = ShardId(shard.value());
-            highs.insert(shard, open_high(sealer, shard, stored.value())?);
-        }
-        Ok(highs)
-    })
+    guard(STATE_FILE, || highs(&db.begin_read()?.open_table(HIGH)?, sealer))
+}
+
+/// As [`high`], of a table.
+pub(super) fn highs(
+    table: &impl ReadableTable<u32, &'static [u8]>,
+    sealer: Sealer,
+) -> Result<BTreeMap<ShardId, Position>, Fault> {
+    let mut highs = BTreeMap::new();
+    for stored in table.range::<u32>(..)? {
+        let (shard, stored) = stored?;
+        let shard = ShardId(shard.value());
+        highs.insert(shard, open_high(sealer, shard, stored.value())?);
+    }
+    Ok(highs)
 }

@@ -12,8 +12,9 @@ use redb::{BackendError, StorageBackend};
 
 use super::directory::{Directory, DirectoryLock, RealDirectory};
 use super::gate::Gate;
-use super::open_on;
-use crate::store::{Append, AppendError, Head, LogEntry, Open, Opened, RowWrite, StoreError};
+use super::verify::{Verified, hold};
+use super::{copy::placed, open_on};
+use crate::store::{Append, AppendError, CopyError, Head, LogEntry, Open, Opened, RowWrite, StoreError};
 
 /// What the disk is about to do.
 #[derive(Debug)]
@@ -23,6 +24,19 @@ struct Faults {
     /// Then none does, until it is set anew.
     stays_full: AtomicBool,
     sync_fails: AtomicBool,
+    /// A blob of `append` that is written is another one on the disk.
+    rots: AtomicBool,
+}
+
+impl Faults {
+    fn none() -> Arc<Self> {
+        Arc::new(Faults {
+            writes_left: AtomicI64::new(-1),
+            stays_full: AtomicBool::new(false),
+            sync_fails: AtomicBool::new(false),
+            rots: AtomicBool::new(false),
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -54,7 +68,16 @@ impl StorageBackend for Faulty {
                 now == 0
             }
         };
-        if full { Err(io::ErrorKind::StorageFull.into()) } else { self.0.write(offset, data) }
+        if full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut data = data.to_vec();
+        if self.1.rots.load(Ordering::Relaxed)
+            && let Some(at) = data.windows(8).position(|bytes| bytes == [1; 8])
+        {
+            data[at] = 0;
+        }
+        self.0.write(offset, &data)
     }
     fn close(&self) -> io::Result<()> {
         self.0.close()
@@ -110,11 +133,7 @@ impl Disk {
     fn new() -> (Self, Opened) {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("nigh-disk-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let faults = Arc::new(Faults {
-            writes_left: AtomicI64::new(-1),
-            stays_full: AtomicBool::new(false),
-            sync_fails: AtomicBool::new(false),
-        });
+        let faults = Faults::none();
         let dir = std::env::temp_dir().join(name);
         let mut disk = Disk { dir, faults, head: Head::default(), log: Vec::new() };
         let opened = disk.open();
@@ -237,6 +256,60 @@ fn failed_write_closes_the_rows() {
     let opened = disk.open();
     let value = opened.rows.read(ShardId(0), b"ea").expect("it is sound").expect("it is there").value;
     assert!(value == "old" || value == "new", "{value:?}");
+}
+
+/// Copies the store of `disk` to a disk with these faults.
+fn copied(disk: &Disk, faults: &Arc<Faults>) -> (PathBuf, Result<Verified, CopyError>) {
+    let held = hold(&(Arc::new(RealDirectory(disk.dir.clone())) as Arc<dyn Directory>)).expect("it is sound");
+    let source = held.source().expect("it is sound");
+    let to = disk.dir.with_extension("copy");
+    let faulty = |real| Arc::new(FaultyDirectory(real, faults.clone())) as Arc<dyn Directory>;
+    let done = placed((&source, &disk.dir), &to, held.meta, faulty);
+    assert_eq!(to.exists(), done.is_ok(), "there is a copy if, and only if, it is said so");
+    assert!(!disk.dir.with_extension("copy.unfinished").exists());
+    (to, done)
+}
+
+/// Whichever write of a copy finds no space: nothing is left of it, and the store is as it was.
+#[test]
+fn a_copy_that_finds_no_space_is_removed() {
+    let (mut disk, mut opened) = Disk::new();
+    (0..9).for_each(|_| disk.append(&mut opened).expect("the disk works"));
+    drop(opened);
+    let contents =
+        || ["log.redb", "state.redb"].map(|file| std::fs::read(disk.dir.join(file)).expect("a file"));
+    let before = contents();
+    let mut full = 0;
+    loop {
+        let faults = Faults::none();
+        faults.stays_full.store(true, Ordering::Relaxed);
+        faults.writes_left.store(full, Ordering::Relaxed);
+        match copied(&disk, &faults) {
+            (_, Err(CopyError::Target { .. })) => full += 1,
+            (_, Err(error)) => panic!("write {full}: {error}"),
+            (to, Ok(_)) => {
+                std::fs::remove_dir_all(to).expect("it is there");
+                break;
+            }
+        }
+    }
+    assert!(full > 20, "only {full} writes were refused");
+    assert!(contents() == before, "the source was touched");
+    let faults = Faults::none();
+    faults.sync_fails.store(true, Ordering::Relaxed);
+    assert!(matches!(copied(&disk, &faults), (_, Err(CopyError::Target { .. }))));
+}
+
+/// A disk that writes something else than it was given is found before the copy counts.
+#[test]
+fn a_copy_is_read_back() {
+    let (mut disk, mut opened) = Disk::new();
+    disk.append(&mut opened).expect("the disk works");
+    drop(opened);
+    let faults = Faults::none();
+    faults.rots.store(true, Ordering::Relaxed);
+    let (_, done) = copied(&disk, &faults);
+    assert!(matches!(done, Err(CopyError::Unproven(_))), "{done:?}");
 }
 
 /// Held back, an operation is seen through the gate and nowhere else; released, everywhere.

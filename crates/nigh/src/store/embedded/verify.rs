@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::directory::{Directory, RealDirectory};
+use super::copy::Source;
+use super::directory::{Directory, DirectoryLock, RealDirectory};
 use super::files::{Check, File, LOG_FILE, STATE_FILE};
 use super::meta::{Fault, guard};
 use super::seal::Sealer;
@@ -47,9 +48,31 @@ pub fn verify_dir(dir: &Path) -> Result<Verified, OpenError> {
 ///
 /// As [`verify_dir`].
 pub fn verify_on(directory: &Arc<dyn Directory>) -> Result<Verified, OpenError> {
+    hold(directory)?.verify(directory.path())
+}
+
+/// A store that nobody has open, its log proven, and its files as they were: the gates are closed.
+pub(super) struct Held {
+    /// The files are held: a gate that is dropped leaves its file as it was.
+    pub(super) log: (File, Database),
+    pub(super) state: (File, Database),
+    pub(super) meta: Meta,
+    /// Entities whose shapes it knows, by name.
+    entities: Vec<String>,
+    groups: (u64, u64),
+    pub(super) lock: DirectoryLock,
+}
+
+/// Takes hold of the store in `directory`, and proves what an opening would, and every page.
+pub(super) fn hold(directory: &Arc<dyn Directory>) -> Result<Held, OpenError> {
+    let lock = locked(&**directory)?;
+    hold_locked(directory, lock)
+}
+
+/// As [`hold`], of a directory whose lock is held.
+pub(super) fn hold_locked(directory: &Arc<dyn Directory>, lock: DirectoryLock) -> Result<Held, OpenError> {
     let dir = directory.path();
     let from_store = |error| OpenError::from_store(dir, error);
-    let _lock = locked(&**directory)?;
     let there =
         |name| directory.exists(name).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source });
     match (there(LOG_FILE)?, there(STATE_FILE)?) {
@@ -60,21 +83,35 @@ pub fn verify_on(directory: &Arc<dyn Directory>) -> Result<Verified, OpenError> 
             return Err(mixed(dir, format!("{missing} is missing")));
         }
     }
-    // The files are held: a gate that is dropped leaves its file as it was.
-    let (_log_file, log_db): (File, Database) = open_file(directory, LOG_FILE, Check::Whole)?;
-    let (_state_file, state_db) = open_file(directory, STATE_FILE, Check::Whole)?;
-    let meta = read_meta(dir, &log_db, &state_db)?;
+    let log = open_file(directory, LOG_FILE, Check::Whole)?;
+    let state = open_file(directory, STATE_FILE, Check::Whole)?;
+    let meta = read_meta(dir, &log.1, &state.1)?;
     let sealer = Sealer::new(meta.incarnation);
-    let entities = entities(&log_db, sealer).map_err(from_store)?;
-    let found = log::find(&log_db, sealer, meta.shards).map_err(from_store)?;
-    let marks = marks(&state_db, sealer).map_err(from_store)?;
-    let highs = rows::high(&state_db, sealer).map_err(from_store)?;
+    let entities = entities(&log.1, sealer).map_err(from_store)?;
+    let found = log::find(&log.1, sealer, meta.shards).map_err(from_store)?;
+    let marks = marks(&state.1, sealer).map_err(from_store)?;
+    let highs = rows::high(&state.1, sealer).map_err(from_store)?;
     check_pair(&found, &marks, &highs).map_err(|detail| mixed(dir, detail))?;
-    let rows = rows::verify(&state_db, sealer).map_err(from_store)?;
-    Ok(Verified { meta, entities, groups: found.kept(), rows })
+    Ok(Held { log, state, meta, entities, groups: found.kept(), lock })
 }
 
-fn nothing(dir: &Path) -> OpenError {
+impl Held {
+    /// Its contents, to be copied.
+    pub(super) fn source(&self) -> Result<Source, StoreError> {
+        let state = guard(STATE_FILE, || Ok(self.state.1.begin_read()?))?;
+        let log = guard(LOG_FILE, || Ok(self.log.1.begin_read()?))?;
+        Ok(Source { log, state, meta: self.meta })
+    }
+
+    /// Reads every row as well. What there is.
+    pub(super) fn verify(&self, dir: &Path) -> Result<Verified, OpenError> {
+        let rows = rows::verify(&self.state.1, Sealer::new(self.meta.incarnation));
+        let rows = rows.map_err(|error| OpenError::from_store(dir, error))?;
+        Ok(Verified { meta: self.meta, entities: self.entities.clone(), groups: self.groups, rows })
+    }
+}
+
+pub(super) fn nothing(dir: &Path) -> OpenError {
     let source = io::Error::new(io::ErrorKind::NotFound, "there is no store");
     OpenError::Io { dir: dir.to_path_buf(), source }
 }

@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) shard: Shard<Ask>,
     /// The owner's clock.
     pub(crate) clock: Time,
+    /// When its log was put back from a copy.
+    pub(crate) restored: Option<Time>,
     /// Memory of the entities, as the driver has it.
     counts: Counts,
     /// The store: blobs with their places, what was cut of them, rows.
@@ -79,6 +81,7 @@ impl World {
         World {
             shard: Shard::open(ShardId(7), Epoch(1), [], Time::EPOCH, Position(0)).expect("no rows"),
             clock: START,
+            restored: None,
             counts: Counts::new(),
             blobs: vec![],
             rows: BTreeMap::new(),
@@ -269,8 +272,15 @@ impl World {
             self.shard.replay(&blob).expect("the tail is whole");
         }
         assert_eq!(self.shard.next(), Position(self.landed_next));
+        self.restored.into_iter().for_each(|at| self.shard.restored(at));
         (self.append, self.asked) = (None, false);
         self.counts = fold(&self.landed);
+    }
+
+    /// Its log was just put back from a copy.
+    pub(crate) fn restore(&mut self) {
+        self.restored = Some(self.clock);
+        self.shard.restored(self.clock);
     }
 
     /// What the tables are once all is durable and everything too old is dropped.
