@@ -42,12 +42,24 @@ pub(crate) fn run(flags: &Flags, verb: &Verb) -> Said {
             let prepared = prepared(flags, Typed { target, method, arguments }, *id, due);
             prepared.map_or_else(|said| said, |prepared| call(flags, &prepared, due))
         }
+        Verb::Backup { name } => backup(flags, name, due),
         Verb::Settle { ticket } => {
             let body = Some(json!({"ticket": ticket.to_string()}).to_string());
             let request = Request { verb: "POST", path: "/api/-/settle".to_owned(), headers: vec![], body };
             let asked = ask(flags, &request, due);
             asked.map_or_else(|said| said, |answer| verdict::of_settle(&answer, flags.json))
         }
+    }
+}
+
+/// Asks once: a second copy of the question would be refused, since the first one's backup has the name.
+fn backup(flags: &Flags, name: &str, due: Instant) -> Said {
+    let body = Some(json!({"name": name}).to_string());
+    let request = Request { verb: "POST", path: "/api/-/backup".to_owned(), headers: vec![], body };
+    match http::ask(&flags.url, &request, due) {
+        Ok(answer) => verdict::of_call(&answer, true, flags.json),
+        Err(Lost::Unsent(error)) => verdict::unreachable(&flags.url, &error),
+        Err(Lost::Sent(error)) => verdict::lost_backup(name, &error),
     }
 }
 

@@ -114,6 +114,11 @@ pub(crate) enum Verb {
         #[arg(long)]
         id: Option<CallId>,
     },
+    /// Copy the store of the running application into its folder of backups; calls go on meanwhile.
+    Backup {
+        /// What the copy is to be called, 2026-11-21; the folder is what the application has after --backups.
+        name: String,
+    },
     /// Find out what became of a call in doubt; if it was not done, it never will be.
     Settle {
         /// What came with the doubt: nighT1.…

@@ -83,7 +83,7 @@ fn exit(error: &OpenError) -> Exit {
 fn not_copied(error: &CopyError, as_json: bool) -> Said {
     let exit = match error {
         CopyError::Source(error) => exit(error),
-        CopyError::Exists { .. } => Exit::Usage,
+        CopyError::Exists { .. } | CopyError::Nothing => Exit::Usage,
         CopyError::Target { .. } | CopyError::Unproven(_) => Exit::NotDone,
     };
     refused(exit, error.to_string(), as_json)

@@ -211,6 +211,13 @@ pub(crate) fn lost_service(error: &io::Error) -> Said {
     Said::wrong(Exit::InDoubt, format!("in doubt: no answer ({error}); {advice}"))
 }
 
+/// No answer: the copy may still be under way, or there.
+pub(crate) fn lost_backup(name: &str, error: &io::Error) -> Said {
+    let advice =
+        "it is there once a directory of that name is; a large store takes long, allow it more --within";
+    Said::wrong(Exit::InDoubt, format!("in doubt: no answer ({error}) about backup {name}: {advice}"))
+}
+
 /// A value for people: text as it is, an object a member a line, the rest as JSON.
 fn shown(value: &Value) -> String {
     match value {

@@ -223,6 +223,18 @@ fn proves_a_store() {
     check(&format!("{verify} --json"), (1, r#""sound":false"#));
 }
 
+/// A backup is asked for once: whatever becomes of the answer, the first copy of the question may be at work.
+#[test]
+fn a_backup_is_asked_for_once() {
+    let standin = Standin::new(vec![Does::HangsUp]);
+    standin.check("backup monday", (4, "once a directory of that name is"));
+    assert_eq!(standin.asked().len(), 1);
+    let (first, _, body) = standin.asked().remove(0);
+    assert_eq!((first.as_str(), body.as_str()), ("POST /api/-/backup HTTP/1.1", r#"{"name":"monday"}"#));
+    let standin = Standin::new(vec![Does::Says(200, r#"{"backup": "monday"}"#)]);
+    standin.check("backup monday", (0, "backup: monday"));
+}
+
 #[test]
 fn copies_a_store_and_puts_it_back() {
     let root = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("copied-store");

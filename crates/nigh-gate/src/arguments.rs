@@ -58,6 +58,22 @@ pub(crate) fn ticket(body: &[u8]) -> Result<Ticket, Problem> {
     text.parse().map_err(|error| Problem::refused(Kind::Arguments, format!("{error}. {send}")))
 }
 
+/// The name in `{"name": "2026-11-21"}`.
+///
+/// # Errors
+///
+/// The body is anything else.
+pub(crate) fn backup(body: &[u8]) -> Result<String, Problem> {
+    let send = r#"Send {"name": "…"}, with the name that the copy is to have."#;
+    match parsed(body, send)? {
+        Value::Object(members) if members.len() == 1 => {
+            let name = members.get("name").and_then(Value::as_str).map(str::to_owned);
+            name.ok_or_else(|| Problem::refused(Kind::Arguments, send))
+        }
+        _ => Err(Problem::refused(Kind::Arguments, send)),
+    }
+}
+
 fn parsed(body: &[u8], send: &str) -> Result<Value, Problem> {
     parse_json(body).map_err(|error| Problem::refused(Kind::Malformed, format!("{error}. {send}")))
 }

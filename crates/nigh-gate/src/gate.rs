@@ -129,6 +129,7 @@ impl Gate {
                 verdict::of_list(outcome, key_schema, limit)
             }
             Route::Settle => self.settle(parts, upload).await?,
+            Route::Backup => self.backup(parts, upload).await?,
             Route::Method(target) => self.call(target, parts, query, upload).await?,
         };
         match reply {
@@ -191,6 +192,17 @@ impl Gate {
         let Some(method) = method else { return Err(verdict::unfit(&ticket)) };
         let outcome = self.perform(What::Settle(ticket.clone()), Identity::Fresh, due).await;
         Ok(verdict::of_settle(outcome, &ticket, method))
+    }
+
+    /// As long as it takes: who hangs up lets go of the answer, not of the copy.
+    async fn backup<B: HttpBody<Data = Bytes>>(
+        &self,
+        parts: &Parts,
+        upload: &mut Upload<B>,
+    ) -> Result<Reply, Problem> {
+        headers::check_media_type(&parts.headers, true)?;
+        let name = arguments::backup(&upload.read(&self.room).await?.bytes)?;
+        Ok(verdict::of_backup(self.nigh.backup(&name).await, &name))
     }
 
     fn due(&self, parts: &Parts) -> Result<Instant, Problem> {

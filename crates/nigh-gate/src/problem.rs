@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Verb,
     UploadTimeout,
     UnderWay,
+    BackupExists,
     Fenced,
     Forgotten,
     TooLarge,
@@ -41,6 +42,7 @@ pub(crate) enum Kind {
     InDoubt,
     NotSettled,
     Unwritable,
+    NotCopied,
     Internal,
 }
 
@@ -58,6 +60,7 @@ impl Kind {
             Kind::Verb            => (405, "verb",              "This path takes another verb"),
             Kind::UploadTimeout   => (408, "upload-timeout",    "The body did not arrive in time"),
             Kind::UnderWay        => (409, "under-way",         "A call under this key is still under way"),
+            Kind::BackupExists    => (409, "backup-exists",     "A backup of this name is there already"),
             Kind::Fenced          => (409, "fenced",            "The call was settled as not done"),
             Kind::Forgotten       => (410, "forgotten",         "The id is too old to be known"),
             Kind::TooLarge        => (413, "too-large",         "Larger than a limit allows"),
@@ -70,6 +73,7 @@ impl Kind {
             Kind::Overloaded      => (429, "overloaded",        "Refused before it ran"),
             Kind::HeadersTooLarge => (431, "headers-too-large", "The headers are larger than a limit allows"),
             Kind::Unwritable      => (500, "unwritable",        "The answer has no JSON form"),
+            Kind::NotCopied       => (500, "not-copied",        "There is no copy of the store"),
             Kind::Internal        => (500, "internal",          "The application gave an answer out of place"),
             Kind::NotDone         => (503, "not-done",          "The call was not done and never will be"),
             Kind::Incompatible    => (503, "incompatible",      "The application's processes do not agree"),

@@ -30,6 +30,8 @@ pub(crate) enum Route<'a> {
     Health,
     /// `POST /api/-/settle`
     Settle,
+    /// `POST /api/-/backup`
+    Backup,
     /// `GET /api/<Entity>`
     List { contract: &'a Contract, key_schema: &'a Schema, after: Option<Bytes>, limit: u32 },
     /// `POST` or `GET /api/<Entity>/<key>/<method>`
@@ -67,7 +69,8 @@ pub(crate) fn find<'a>(
         [] => reads(verb, "`/api`").map(|()| Route::Offer),
         ["-", "health"] => reads(verb, "`/api/-/health`").map(|()| Route::Health),
         ["-", "settle"] => writes(verb, "`/api/-/settle`").map(|()| Route::Settle),
-        ["-", ..] => Err(unknown("Under `/api/-/` there are `settle` (POST) and `health` (GET).")),
+        ["-", "backup"] => writes(verb, "`/api/-/backup`").map(|()| Route::Backup),
+        ["-", ..] => Err(unknown("Under `/api/-/` there are `settle`, `backup` (POST) and `health` (GET).")),
         [name] => list(contract(catalogue, name)?, verb, query),
         [name, key, method] => {
             target(catalogue, contract(catalogue, name)?, key, method, verb).map(Route::Method)

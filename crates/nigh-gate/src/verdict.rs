@@ -1,19 +1,21 @@
 //! What came of it, as HTTP says it: from an outcome to a status, a value or a problem. Pure.
 //!
 //! - [`of_call`] is the table for calls and views. Start here.
-//! - [`of_settle`] and [`of_list`] are those of the gate's own questions.
+//! - [`of_settle`], [`of_list`] and [`of_backup`] are those of the gate's own questions.
 //!
 //! The status says who should do something about it, `outcome` whether it happened.
 
 use std::time::Duration;
 
+use nigh::BackupError;
 use nigh::perform::Outcome;
+use nigh::store::{CopyError, Verified};
 use nigh_wire::{
     Cause, Class, Contract, ContractKind, Method, NotSettledCause, Schema, Ticket, Value as Answer,
 };
 use serde_json::{Value, json};
 
-use crate::problem::{Happened, Kind, Problem};
+use crate::problem::{Happened, Kind, Problem, quoted};
 
 /// When to ask again where nothing better is known: long enough for a link to come back.
 const RETRY_AFTER_SECS: u64 = 1;
@@ -132,6 +134,47 @@ pub(crate) fn of_list(outcome: Outcome, key: &Schema, limit: u32) -> Reply {
         | Outcome::NotSettled(_) => out_of_place(),
     };
     Reply::Problem(problem)
+}
+
+/// The answer to `POST /api/-/backup`.
+pub(crate) fn of_backup(made: Result<Verified, BackupError>, name: &str) -> Reply {
+    let error = match made {
+        Ok(Verified { meta, groups, rows, .. }) => {
+            let value = json!({
+                "backup": name,
+                "incarnation": format!("{:032x}", meta.incarnation),
+                "log": {"groups": groups.0, "bytes": groups.1},
+                "rows": {"count": rows.0, "bytes": rows.1},
+            });
+            return Reply::Value { value, version: None };
+        }
+        Err(error) => error,
+    };
+    // Where its folder is and what the disk said is for the operator, whose log has it.
+    let (kind, detail) = match &error {
+        BackupError::Off => (Kind::Unknown, format!("{error}.")),
+        BackupError::Name => (Kind::Arguments, format!("{error}.")),
+        BackupError::Busy => {
+            let problem = Problem::new(Kind::Overloaded, Happened::Overloaded, format!("{error}."));
+            return Reply::Problem(problem.retry_after(1));
+        }
+        BackupError::Copy(CopyError::Exists { .. }) => {
+            let detail = format!(
+                "There is a backup `{}` already, and it was not touched. Take another name.",
+                quoted(name)
+            );
+            (Kind::BackupExists, detail)
+        }
+        BackupError::Copy(CopyError::Nothing) => (Kind::Unknown, format!("{error}.")),
+        BackupError::Copy(_) => (
+            Kind::NotCopied,
+            "Nothing is left of it, and the store goes on. The application's log says why.".into(),
+        ),
+    };
+    if kind == Kind::NotCopied {
+        tracing::error!("backup {name}: {error}");
+    }
+    Reply::Problem(Problem::refused(kind, detail))
 }
 
 fn failed(error: &Answer, schema: Option<&Schema>) -> Problem {

@@ -19,7 +19,7 @@ pub(crate) enum Command {
     Help,
 }
 
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 13] = [
     "listen",
     "data",
     "memory",
@@ -28,6 +28,7 @@ const FLAGS: [&str; 12] = [
     "role",
     "peer",
     "place",
+    "backups",
     "log",
     "print-config",
     "nigh-describe",
@@ -47,6 +48,7 @@ pub(crate) fn help(app: &str) -> String {
   --peer ADDR       the process that has what this role has not
   --role NAME       play one role of place.toml (default: all of them)
   --place FILE      instead of the place.toml compiled in
+  --backups DIR     where copies of the state are made when the door is asked (default: none are)
   --log text|json   how log lines look
   --print-config    print what holds, and end
   --nigh-describe   print the schemas, and end
@@ -68,6 +70,7 @@ pub(crate) fn parse(app: &str, args: impl IntoIterator<Item = OsString>) -> Resu
             lexopt::Arg::Long("link") => config.link = Some(address("link", &mut parser)?),
             lexopt::Arg::Long("peer") => config.peer = Some(address("peer", &mut parser)?),
             lexopt::Arg::Long("data") => config.data = Data::Dir(parser.value().map_err(usage)?.into()),
+            lexopt::Arg::Long("backups") => config.backups = Some(parser.value().map_err(usage)?.into()),
             lexopt::Arg::Long("memory") => config.data = Data::Memory,
             lexopt::Arg::Long("memory-max") => config.memory_max = mebibytes("memory-max", &mut parser)?,
             lexopt::Arg::Long("role") => config.role = Some(text("role", &mut parser)?),

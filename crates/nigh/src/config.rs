@@ -42,6 +42,8 @@ pub struct Config {
     pub role: Option<String>,
     /// Instead of the `place.toml` compiled in.
     pub place: Option<PathBuf>,
+    /// Where copies of the store are made when a door is asked for one; `None`: none are.
+    pub backups: Option<PathBuf>,
     /// Format of `App::run`'s log lines.
     pub log: LogFormat,
     /// A method that takes longer makes its node unready and is named in the log. Default 1 s.
@@ -70,6 +72,7 @@ impl Default for Config {
             peer: None,
             role: None,
             place: None,
+            backups: None,
             log: LogFormat::Text,
             method_time_max: Duration::from_secs(1),
             stuck_max: Duration::from_secs(60),
@@ -105,6 +108,7 @@ impl Config {
             format!("peer = {}", address(self.peer)),
             format!("role = {}", self.role.as_deref().unwrap_or("all")),
             format!("place = {}", text(self.place.as_ref().map(|p| p.display().to_string()))),
+            format!("backups = {}", text(self.backups.as_ref().map(|p| p.display().to_string()))),
             format!("log = {}", if self.log == LogFormat::Json { "json" } else { "text" }),
             format!("method_time_max = {:?}", self.method_time_max),
             format!("stuck_max = {:?}", self.stuck_max),

@@ -6,6 +6,7 @@
 //! ([`Engine::poll_group`], [`Engine::handle_appended`]) and sweeps, and decides nothing. Not for applications.
 
 use std::any::Any;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nigh_proto::Instant;
@@ -17,6 +18,7 @@ use nigh_proto::shards::{Epoch, Position, ShardId};
 use nigh_wire::{Bytes, Catalogue, Cause, Value};
 
 use crate::app::App;
+use crate::backups::Backups;
 pub use crate::beside::Beside;
 use crate::beside::Others;
 use crate::calls::{Calls, PEER};
@@ -37,7 +39,7 @@ use crate::shards::commit::{self, Progress};
 use crate::shards::host::{Cell, Host, Wrote};
 use crate::shards::owner::Owner;
 use crate::shards::sweep::{Stepped, Sweep};
-use crate::store::{AppendError, Appended, GroupId, Log, Open, Opened, Rows, Shape, StoreError};
+use crate::store::{AppendError, Appended, Copier, GroupId, Log, Open, Opened, Rows, Shape, StoreError};
 use crate::tx::TxCore;
 
 /// An application taken apart: what every process of it is made from.
@@ -250,6 +252,8 @@ pub struct Options {
     pub shards: u32,
     /// It asks another process for what it has not.
     pub has_peer: bool,
+    /// Where copies are made when it is asked for one; `None`: none are.
+    pub backups: Option<PathBuf>,
     /// Other processes may take its shards up: whether one is still its own is to be asked (R7).
     pub shared: bool,
     /// What entities may take in memory, in bytes: see [`Config::memory_max`](crate::Config::memory_max).
@@ -278,6 +282,7 @@ pub(crate) struct Stored {
     pub(crate) owner: Arc<Owner>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) rows: Arc<dyn Rows>,
+    pub(crate) copier: Option<Copier>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -309,7 +314,7 @@ impl Engine {
         clock: Clock,
         opened: impl FnOnce(Open<'_>) -> Result<Opened>,
     ) -> Result<(Engine, Option<Box<dyn Log>>)> {
-        let (shards, has_peer) = (options.shards, options.has_peer);
+        let (shards, has_peer, backups) = (options.shards, options.has_peer, options.backups.clone());
         let Blueprint { name, catalogue, hosts, services, .. } = blueprint;
         let routes = Arc::new(Routes::new(catalogue, hosts.clone(), services, role));
         let calls = Calls::new(clock.clone());
@@ -329,6 +334,11 @@ impl Engine {
             owner: owner.clone(),
             shards,
             has_peer,
+            backups: Backups {
+                folder: backups,
+                copier: store.as_ref().and_then(|store| store.copier.clone()),
+                busy: Arc::default(),
+            },
         }));
         let local = Arc::new(Local {
             clock,
@@ -403,7 +413,7 @@ impl Engine {
     ///
     /// The store is closed: the process is to end.
     pub fn sweep(&mut self) -> std::result::Result<bool, StoreError> {
-        let Some(Stored { owner, progress, rows }) = &self.store else { return Ok(true) };
+        let Some(Stored { owner, progress, rows, .. }) = &self.store else { return Ok(true) };
         if self.sweep.is_none() && progress.group() <= self.swept {
             return Ok(true);
         }
@@ -448,7 +458,7 @@ fn own(
     options: &Options,
     opened: Opened,
 ) -> Result<(Stored, Box<dyn Log>)> {
-    let Opened { mut log, rows, swept, meta } = opened;
+    let Opened { mut log, rows, swept, meta, copier } = opened;
     let Options { shared, memory_max, .. } = *options;
     let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, meta, memory_max)?;
     let owner =
@@ -458,7 +468,7 @@ fn own(
     let log_time = owner.log_time_max();
     calls.handle_local_time(PeerFacts { clock: clock.wall().max(log_time), log_time });
     let progress = Arc::new(Progress::starting_at(log.next_group()));
-    Ok((Stored { owner, progress, rows }, log))
+    Ok((Stored { owner, progress, rows, copier }, log))
 }
 
 /// One end of a link.

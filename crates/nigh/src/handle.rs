@@ -12,8 +12,10 @@ use nigh_wire::{
     Wire,
 };
 
+use crate::backups::BackupError;
 use crate::perform::{Ask as Untyped, Identity, Outcome, Perform, What};
 use crate::service::BoxFuture;
+use crate::store::Verified;
 
 /// Calls of one batch that are under way at once; the next ones start when these are answered.
 const BATCH_MAX: usize = 256;
@@ -113,6 +115,16 @@ impl Nigh {
     /// Performs something untyped, at once: what doors do.
     pub fn perform(&self, ask: Untyped) -> impl Future<Output = Outcome> + Send + use<> {
         self.performer.perform(ask)
+    }
+
+    /// Copies the store of this process into a new directory of this name, in the folder of [`Config::backups`]
+    /// (crate::Config::backups): what doors do. Calls go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// There is no copy, and nothing is left of it; the store goes on.
+    pub async fn backup(&self, name: &str) -> Result<Verified, BackupError> {
+        self.performer.backup(name).await
     }
 
     /// As [`Perform::reserve`]: for whatever stands before this handle.

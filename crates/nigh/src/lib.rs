@@ -11,6 +11,7 @@ extern crate self as nigh;
 
 mod app;
 mod args;
+mod backups;
 mod beside;
 mod buggify;
 mod calls;
@@ -41,6 +42,7 @@ pub mod store;
 mod tx;
 
 pub use app::App;
+pub use backups::BackupError;
 pub use config::{Config, Data, LogFormat};
 pub use door::Door;
 pub use entity::{Entity, NoHome};

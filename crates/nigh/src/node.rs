@@ -4,6 +4,7 @@
 //! whoever can reach this process is answered. Ending is the reverse, and finishes what is open.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -28,7 +29,7 @@ use crate::place;
 use crate::shards::commit::{self, Progress};
 use crate::shards::owner::Owner;
 use crate::shards::{sweep, watch as watchdog};
-use crate::store;
+use crate::store::{self, Copier, CopyError, Verified};
 
 /// How long what is open may take to finish when a node stops.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -51,6 +52,7 @@ pub struct Node {
     tasks: JoinSet<()>,
     calls: Arc<Calls>,
     threads: Option<Threads>,
+    copier: Option<Copier>,
 }
 
 /// The threads of a node that owns entities.
@@ -90,11 +92,13 @@ impl Node {
             role: config.role.clone().unwrap_or_else(|| "all".into()),
             shards: SHARDS_DEFAULT,
             has_peer: config.peer.is_some(),
+            backups: config.backups.clone(),
             shared: false,
             memory_max: config.memory_max,
         };
         let (engine, log) = Engine::start(&blueprint, &role, options, clock, |o| open_store(&config, o))?;
         let Engine { nigh, calls, local, store, .. } = engine;
+        let copier = store.as_ref().and_then(|store| store.copier.clone());
         let threads = match (store, log) {
             (Some(store), Some(log)) => Some(start_threads(&config, store, log)?),
             _ => None,
@@ -124,6 +128,7 @@ impl Node {
             tasks,
             calls,
             threads,
+            copier,
         };
         node.open_doors(doors, &role, config.listen, stopping).await?;
         Ok(node)
@@ -184,6 +189,20 @@ impl Node {
         self.threads.as_ref().map_or(0, |t| t.owner.core().memory.size())
     }
 
+    /// Copies the store of this node into the new directory `to`, as it is now, and reads the copy back; calls go on
+    /// meanwhile. The store is put back with [`restore_dir`](crate::store::restore_dir).
+    ///
+    /// A future that is dropped lets go of a copy that is made to its end all the same, unless the process ends.
+    ///
+    /// # Errors
+    ///
+    /// There is no copy, and nothing is left of it; the store goes on.
+    pub async fn backup(&self, to: impl Into<PathBuf>) -> std::result::Result<Verified, CopyError> {
+        let (copier, to) = (self.copier.clone().ok_or(CopyError::Nothing)?, to.into());
+        let made = tokio::task::spawn_blocking(move || copier.backup(&to));
+        made.await.expect("making a copy does not panic")
+    }
+
     /// Waits until something ends that should not.
     pub(crate) async fn failed(&mut self) -> Error {
         match self.doors.join_next().await {
@@ -221,6 +240,7 @@ impl Node {
             tracing::warn!("the peer did not take our bye: it will forget this process's calls by age");
         }
         self.tasks.shutdown().await;
+        self.copier = None;
         if let Some(threads) = self.threads.take() {
             if let Some(last) = self.calls.farewell() {
                 threads.owner.bye(last);
@@ -321,7 +341,7 @@ fn open_store(config: &Config, options: store::Open<'_>) -> Result<store::Opened
 }
 
 fn start_threads(config: &Config, store: Stored, log: Box<dyn store::Log>) -> Result<Threads> {
-    let Stored { owner, progress, rows } = store;
+    let Stored { owner, progress, rows, .. } = store;
     let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::io(name.to_owned(), e))
     };

@@ -9,7 +9,9 @@ use std::time::Duration;
 use nigh_proto::calls::request::Version;
 use nigh_wire::{Bytes, CallId, Catalogue, Cause, MethodIndex, NotSettledCause, Ticket, Value};
 
+use crate::backups::BackupError;
 use crate::service::BoxFuture;
+use crate::store::Verified;
 
 /// Something asked, untyped: what doors build from what they read.
 #[derive(Clone, Debug)]
@@ -103,4 +105,8 @@ pub trait Perform: Send + Sync + 'static {
     fn reserve(&self, ask: &Ask) -> Option<Ticket>;
     /// The reserved call will not be performed.
     fn release(&self, id: CallId);
+    /// Copies the store of this process into its folder of backups.
+    fn backup(&self, _name: &str) -> BoxFuture<'static, Result<Verified, BackupError>> {
+        Box::pin(std::future::ready(Err(BackupError::Off)))
+    }
 }

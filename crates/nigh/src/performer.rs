@@ -19,6 +19,7 @@ use nigh_wire::{
 };
 use tokio::sync::oneshot;
 
+use crate::backups::{BackupError, Backups};
 use crate::calls::{Calls, PEER};
 use crate::clock::Clock;
 use crate::entity::Reply;
@@ -28,6 +29,7 @@ use crate::service::{Asked, BoxFuture};
 use crate::services::Served;
 use crate::shards::owner::{Asked as Of, Owner, Work};
 use crate::shards::reply::{Heard, ReplyTo, answered};
+use crate::store::Verified;
 
 /// Performs calls for one node.
 pub(crate) struct Performer {
@@ -37,6 +39,7 @@ pub(crate) struct Performer {
     pub(crate) owner: Option<Arc<Owner>>,
     pub(crate) shards: u32,
     pub(crate) has_peer: bool,
+    pub(crate) backups: Backups,
 }
 
 impl Perform for Performer {
@@ -74,6 +77,10 @@ impl Perform for Performer {
 
     fn release(&self, id: CallId) {
         self.calls.release(id);
+    }
+
+    fn backup(&self, name: &str) -> BoxFuture<'static, Result<Verified, BackupError>> {
+        self.backups.make(name)
     }
 }
 

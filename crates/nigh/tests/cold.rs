@@ -186,8 +186,14 @@ fn what_was_swept_is_not_repeated() {
     opened.rows.swept(GroupId(3)).expect("says so");
     let blueprint = Blueprint::new(app()).expect("is right");
     let role = Role { entities: ["Desk".to_owned()].into(), ..Role::default() };
-    let options =
-        Options { role: "all".into(), shards: 1, has_peer: false, shared: false, memory_max: MEMORY_MAX };
+    let options = Options {
+        role: "all".into(),
+        shards: 1,
+        has_peer: false,
+        backups: None,
+        shared: false,
+        memory_max: MEMORY_MAX,
+    };
     let opened = |_: Open<'_>| Ok(store.open());
     let (engine, _) = Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
     let desk = engine.snapshot("Desk", &nigh_wire::encode(&3u64)).expect("it has desks");

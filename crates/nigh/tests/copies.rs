@@ -84,3 +84,84 @@ async fn a_ticket_of_before_is_forgotten() {
     assert_eq!(node.handle().settle::<u64, Never>(&lost).await, Ok(Settled::Forgotten));
     assert_eq!(deposit(&node.handle(), 1).await.0, 6);
 }
+
+/// Asks a node's door, as it were, for a backup.
+async fn backup(nigh: &Nigh, name: &str) -> String {
+    match nigh.backup(name).await {
+        Ok(copy) => format!("{} rows", copy.rows.0),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The store is copied while calls go on; each copy holds all that was acknowledged before it was asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_copied_beside_its_traffic() {
+    let [data, copies] = [Dir::new(), Dir::new()];
+    let config = Config { write_back_every: std::time::Duration::from_millis(5), ..Config::dir(&data.0) };
+    let node = App::new("test").entity::<Wallet>().start(config).await.expect("it opens");
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let traffic = |key: u64| {
+        let (nigh, stopped) = (node.handle(), stopped.clone());
+        tokio::spawn(async move {
+            let mut cents = 0;
+            while !*stopped.borrow() {
+                cents = nigh
+                    .call(Wallet::at(format!("k{}", (key + cents) % 50)).deposit(1))
+                    .await
+                    .map_or(0, |_| cents + 1);
+            }
+        })
+    };
+    let others: Vec<_> = (0..8).map(traffic).collect();
+    let mut told = Vec::new();
+    for n in 0..6_u64 {
+        let told_now = deposit(&node.handle(), n).await;
+        let copy = node.backup(copies.0.join(n.to_string())).await.expect("it is sound");
+        assert_eq!(copy.meta.restored, None);
+        told.push(told_now);
+    }
+    stop.send_replace(true);
+    for task in others {
+        task.await.expect("it ends");
+    }
+    node.stop().await.expect("stops");
+    for (n, (balance, ticket)) in told.iter().enumerate() {
+        let again = Dir::new();
+        restore_dir(&copies.0.join(n.to_string()), &again.0, Restore { incarnation: 3, at: today() })
+            .expect("sound");
+        let node = start(&again.0).await;
+        assert_eq!(node.handle().call(Wallet::at("ada").balance()).await, Ok(*balance), "copy {n}");
+        assert_eq!(node.handle().settle::<u64, Never>(ticket).await, Ok(Settled::Done(*balance)), "copy {n}");
+        node.stop().await.expect("stops");
+    }
+}
+
+/// Only where the operator said, only under a plain name, and never in the place of another.
+#[tokio::test]
+async fn a_backup_stays_in_its_folder() {
+    let [data, folder] = [Dir::new(), Dir::new()];
+    let app = || App::new("test").entity::<Wallet>();
+    let off = app().start(Config::dir(&data.0)).await.expect("it opens");
+    assert!(backup(&off.handle(), "a").await.contains("--backups DIR"));
+    off.stop().await.expect("stops");
+    let config = Config { backups: Some(folder.0.clone()), ..Config::dir(&data.0) };
+    let node = app().start(config).await.expect("it opens");
+    let nigh = node.handle();
+    deposit(&nigh, 1).await;
+    for name in
+        ["", ".", "..", "../a", "a/b", "/tmp/a", ".a", "a b", "a\0", "a.unfinished", "é", &"a".repeat(65)]
+    {
+        assert!(backup(&nigh, name).await.contains("begins with a letter"), "{name}");
+    }
+    assert!(!folder.0.exists(), "nothing was made");
+    assert!(backup(&nigh, "2026-11-21.a_1").await.contains("rows"));
+    assert!(backup(&nigh, "2026-11-21.a_1").await.contains("is there already"));
+    let (one, two) = tokio::join!(backup(&nigh, "b"), backup(&nigh, "c"));
+    assert!(one.contains("rows") && two.contains("another one is being made"), "{one} {two}");
+    assert!(backup(&nigh, "c").await.contains("rows"), "it was free again");
+    drop(nigh);
+    node.stop().await.expect("stops");
+    let memory =
+        app().start(Config { backups: Some(folder.0.clone()), ..Config::memory() }).await.expect("it opens");
+    assert!(backup(&memory.handle(), "d").await.contains("has no store"));
+}

@@ -136,6 +136,9 @@ async fn answers_mistakes_with_what_to_send() {
     c("GET /api/Counter?limit=0",    "",   "400 arguments", "1000").await;
     c("GET /api/Counter?limit=1001", "",   "400 arguments", "1000").await;
     c("GET /api/Counter?from=a",     "",   "400 arguments", "after").await;
+    c("POST /api/-/backup",          "{}", "400 arguments", "name").await;
+    c("POST /api/-/backup", r#"{"name": "a"}"#, "404 unknown", "--backups").await;
+    c("GET /api/-/backup",           "",   "405 verb",      "POST").await;
     c("POST /api/-/settle",          "{}", "400 arguments", "nighT1").await;
     c("POST /api/-/settle", r#"{"ticket": "nighT1.x"}"#,  "400 arguments", "unchanged").await;
     let key = "k".repeat(1_100);

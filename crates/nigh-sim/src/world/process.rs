@@ -50,6 +50,7 @@ impl World {
         let store = self.store.clone();
         let owners = self.processes.iter().filter(|process| !process.dials).count();
         let options = Options {
+            backups: None,
             role: format!("process-{process}"),
             shards: SHARDS,
             has_peer: self.processes[at].dials,

@@ -22,6 +22,8 @@ fn flags_and_mistakes() {
     check("--data d --role state",     "data = d; listen = 127.0.0.1:7070; link = none; peer = none; role = state");
     check("--listen localhost:80",     "listen = 127.0.0.1:80");
     check("--listen [::1]:80",         "listen = [::1]:80");
+    check("--backups b",               "backups = b");
+    check("",                          "backups = none");
     check("--log json",                "log = json");
     check("--print-config",            "print");
     check("--nigh-describe",           "describe");

@@ -136,6 +136,8 @@ pub enum OpenError {
 /// Why there is no copy. The store it was to be of is as it was; what was written of the copy is removed.
 #[derive(Debug)]
 pub enum CopyError {
+    /// This process has no store on a disk.
+    Nothing,
     /// What was to be copied cannot be read.
     Source(OpenError),
     /// Something has the name of the copy already.
@@ -260,6 +262,9 @@ impl fmt::Display for OpenError {
 impl fmt::Display for CopyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CopyError::Nothing => f.write_str(
+                "there is no copy: this process has no store. Ask the one that has the entities, with --data",
+            ),
             CopyError::Source(source) => write!(f, "there is no copy: {source}"),
             CopyError::Exists { dir } => write!(
                 f,
@@ -286,7 +291,7 @@ impl Error for CopyError {
         match self {
             CopyError::Source(source) | CopyError::Unproven(source) => Some(source),
             CopyError::Target { source, .. } => Some(source),
-            CopyError::Exists { .. } => None,
+            CopyError::Nothing | CopyError::Exists { .. } => None,
         }
     }
 }

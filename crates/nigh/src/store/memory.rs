@@ -88,7 +88,7 @@ impl MemoryStore {
             (kept.cut, kept.swept)
         };
         let handle = Handle { opening, kept: self.kept.clone(), taken: Arc::default(), cut };
-        Opened { log: Box::new(handle.clone()), rows: Arc::new(handle), meta: self.meta, swept }
+        Opened { log: Box::new(handle.clone()), rows: Arc::new(handle), meta: self.meta, swept, copier: None }
     }
 
     /// Whether nobody has taken the shard up since `epoch` (R7).

@@ -27,7 +27,7 @@ mod memory;
 mod shape;
 pub mod suite;
 
-pub use embedded::{Compacted, Verified, backup_dir, compact_dir, open_dir, restore_dir, verify_dir};
+pub use embedded::{Compacted, Copier, Verified, backup_dir, compact_dir, open_dir, restore_dir, verify_dir};
 #[doc(hidden)] // For a simulated disk: redb is in these signatures, and no promise.
 pub use embedded::{Directory, DirectoryLock, compact_on, open_on, verify_on};
 pub use error::{AppendError, CopyError, Fenced, OpenError, Place, StoreError};
@@ -280,6 +280,8 @@ pub struct Opened {
     pub meta: Meta,
     /// All groups below are in the rows: [`Rows::swept`] said so last.
     pub swept: GroupId,
+    /// Copies it while it is used; `None` if it is on no disk.
+    pub copier: Option<Copier>,
 }
 
 impl std::fmt::Debug for Opened {

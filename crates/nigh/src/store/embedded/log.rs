@@ -55,19 +55,24 @@ impl Found {
 
 /// [`Log`] in a redb file.
 pub(super) struct RedbLog {
-    /// `None` once closed by an error.
-    db: Option<Database>,
+    /// `None` once closed by an error. Shared with those who begin to read it.
+    db: Option<Arc<Database>>,
     file: File,
     sealer: Sealer,
     found: Found,
-    /// The cut that is durable; `found.cut` is what was asked.
+    /// The cut that was asked; `found.cut` is taken up to there unless a copy begins in this moment.
+    cut_asked: GroupId,
+    /// The cut that is durable.
     cut_stored: GroupId,
     pair: Arc<Pair>,
 }
 
 impl RedbLog {
     pub(super) fn new(db: Database, file: File, sealer: Sealer, found: Found, pair: Arc<Pair>) -> Self {
-        let log = RedbLog { db: Some(db), file, sealer, cut_stored: found.cut, found, pair };
+        let db = Arc::new(db);
+        pair.reading().clone_from(&Arc::downgrade(&db));
+        let (cut_asked, cut_stored) = (found.cut, found.cut);
+        let log = RedbLog { db: Some(db), file, sealer, cut_asked, cut_stored, found, pair };
         log.assert_invariants();
         log
     }
@@ -75,8 +80,18 @@ impl RedbLog {
     fn assert_invariants(&self) {
         let Found { cut, lowest, next, sizes, .. } = &self.found;
         debug_assert!(lowest <= next && cut <= next, "groups {} to {}", lowest.0, next.0);
-        debug_assert!(self.cut_stored <= *cut);
+        debug_assert!(self.cut_stored <= *cut && *cut <= self.cut_asked);
         debug_assert_eq!(sizes.len() as u64, next.0 - lowest.0);
+    }
+
+    /// Moves the cut to where it was asked, unless a copy begins: it reads the state first, and what was swept after
+    /// that must be in the log it reads then. No append waits for it; the cut moves with a later one.
+    fn take_cut(&mut self) {
+        #[rustfmt::skip]
+        let free = self.pair.is_unread(); // mutant cut-beside-copy: let free = true;
+        if free {
+            self.found.cut = self.cut_asked;
+        }
     }
 
     /// Removes up to `max` groups below the cut, and makes the cut itself durable with the first. Returns how many.
@@ -129,7 +144,11 @@ impl RedbLog {
     /// is not in it.
     fn failed(&mut self, error: StoreError) -> AppendError {
         let full = self.file.gate.is_full();
-        self.db = None; // mutant log-open-in-doubt: self.db = self.db.take();
+        {
+            // Whoever begins to read it has let go of it.
+            let _held = self.pair.reading();
+            self.db = None; // mutant log-open-in-doubt: self.db = self.db.take();
+        }
         if full && self.reopen().is_ok() {
             return AppendError::Full;
         }
@@ -148,6 +167,8 @@ impl RedbLog {
         self.cut_stored = found.cut;
         let cut = self.found.cut;
         self.found = Found { cut, ..found };
+        let db = Arc::new(db);
+        self.pair.reading().clone_from(&Arc::downgrade(&db));
         (self.db, self.file) = (Some(db), file);
         self.assert_invariants();
         Ok(())
@@ -156,6 +177,7 @@ impl RedbLog {
 
 impl Log for RedbLog {
     fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError> {
+        self.take_cut();
         let db = self.db.as_ref().ok_or(AppendError::InDoubt(StoreError::Closed))?;
         let mut heads = self.found.heads.clone();
         let items = admit(&mut heads, group);
@@ -239,13 +261,15 @@ impl Log for RedbLog {
         if below > swept {
             return Err(StoreError::NotSwept { below, swept });
         }
-        let cut = self.found.cut.max(below); // mutant cut-one-too-far: let cut = self.found.cut.max(GroupId(below.0 + 1));
-        self.found.cut = cut;
+        let cut = self.cut_asked.max(below); // mutant cut-one-too-far: let cut = self.cut_asked.max(GroupId(below.0 + 1));
+        self.cut_asked = cut;
+        self.take_cut();
         self.assert_invariants();
         Ok(())
     }
 
     fn cut_now(&mut self) -> Result<(), StoreError> {
+        self.take_cut();
         while self.found.cut > self.cut_stored || self.found.lowest < self.found.cut {
             let db = self.db.as_ref().ok_or(StoreError::Closed)?;
             let removed = guard(LOG_FILE, || {

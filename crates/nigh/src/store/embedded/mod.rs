@@ -15,8 +15,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use nigh_proto::shards::{Position, ShardId};
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
@@ -27,6 +27,7 @@ mod directory;
 mod files;
 mod gate;
 mod group;
+mod live;
 mod log;
 mod meta;
 mod rows;
@@ -42,6 +43,7 @@ pub use copy::{backup_dir, restore_dir};
 use directory::RealDirectory;
 pub use directory::{Directory, DirectoryLock};
 use files::{Check, File, Holds, LOG_FILE, STATE_FILE};
+pub use live::Copier;
 use log::{CUT, Found, GROUPS, HEADS, RedbLog};
 use meta::{Fault, META, Said, guard, ours, put_group};
 use rows::{HIGH, ROWS, RedbRows, SEEN, SWEPT};
@@ -57,7 +59,21 @@ struct Pair {
     durable: AtomicU64,
     /// Below it, all is in the rows.
     swept: AtomicU64,
+    /// The log's file. Held while a copy begins to read both: meanwhile no cut is taken, and the log is not closed.
+    reading: Mutex<Weak<Database>>,
     _lock: DirectoryLock,
+}
+
+impl Pair {
+    /// Whoever panicked has left it as it was.
+    fn reading(&self) -> MutexGuard<'_, Weak<Database>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// No copy begins in this moment.
+    fn is_unread(&self) -> bool {
+        !matches!(self.reading.try_lock(), Err(TryLockError::WouldBlock))
+    }
 }
 
 /// Opens the store in `dir`, or makes one where there is none.
@@ -119,11 +135,14 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     let pair = Arc::new(Pair {
         durable: AtomicU64::new(found.next.0),
         swept: AtomicU64::new(marks.swept.0),
+        reading: Mutex::default(),
         _lock: lock,
     });
-    let rows = RedbRows::new(state_db, sealer, meta.shards, pair.clone());
+    let rows = Arc::new(RedbRows::new(state_db, sealer, meta.shards, pair.clone()));
+    let copier = Copier::new(dir.to_path_buf(), &rows, meta);
     let log = RedbLog::new(log_db, log_file, sealer, found, pair);
-    Ok(Opened { log: Box::new(log), rows: Arc::new(rows), meta, swept: marks.swept })
+    let swept = marks.swept;
+    Ok(Opened { log: Box::new(log), rows, meta, swept, copier: Some(copier) })
 }
 
 fn locked(directory: &dyn Directory) -> Result<DirectoryLock, OpenError> {

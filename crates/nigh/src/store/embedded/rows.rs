@@ -49,6 +49,16 @@ impl RedbRows {
         RedbRows { db, sealer, shards, closed: AtomicBool::new(false), pair }
     }
 
+    /// What it shares with the log.
+    pub(super) fn pair(&self) -> &Pair {
+        &self.pair
+    }
+
+    /// The file, to be read.
+    pub(super) fn db(&self) -> &Database {
+        &self.db
+    }
+
     /// One durable transaction; the file is closed for writing by its failure.
     fn transact(
         &self,

@@ -312,6 +312,48 @@ fn a_copy_is_read_back() {
     assert!(matches!(done, Err(CopyError::Unproven(_))), "{done:?}");
 }
 
+/// Whatever others do while a copy begins to read both files, the two belong together, and nobody waits.
+#[test]
+fn a_copy_beside_traffic_is_of_one_moment() {
+    let (mut disk, mut opened) = Disk::new();
+    let row = |value: u64| RowWrite {
+        shard: ShardId(0),
+        key: "ea".into(),
+        position: Position(value),
+        value: Some(value.to_le_bytes().to_vec().into()),
+    };
+    disk.append(&mut opened).expect("the disk works");
+    opened.rows.write(&[row(0)]).expect("the disk works");
+    let copier = opened.copier.clone().expect("it is on a disk");
+    let source = copier.begin(|| {
+        // A sweep ends, and the log is cut as far as it may be.
+        disk.append(&mut opened).expect("the disk works");
+        opened.rows.write(&[row(1)]).expect("the disk works");
+        opened.rows.swept(opened.log.next_group()).expect("the disk works");
+        opened.log.cut(opened.log.next_group()).expect("it is swept");
+        disk.append(&mut opened).expect("the disk works");
+    });
+    let source = source.expect("the disk works");
+    let before = opened.log.size_bytes();
+    // And goes on: none of this is in the copy.
+    disk.append(&mut opened).expect("the disk works");
+    opened.rows.write(&[row(3)]).expect("the disk works");
+    assert!(opened.log.size_bytes() < before, "the log is cut once the copy has begun");
+    let to = disk.dir.with_extension("copy");
+    let real = |real| Arc::new(real) as Arc<dyn Directory>;
+    let copy = placed((&source, &disk.dir), &to, source.meta, real).expect("it is sound");
+    assert_eq!((copy.groups.0, copy.rows.0), (3, 1));
+    let options = Open { shards: 2, shapes: &[], incarnation: 4 };
+    let copy = open_on(Arc::new(RealDirectory(to.clone())), options).expect("it is sound");
+    let value = copy.rows.read(ShardId(0), b"ea").expect("it is sound").expect("it is there").value;
+    assert_eq!(value, 0_u64.to_le_bytes().to_vec());
+    std::fs::remove_dir_all(to).expect("it is there");
+    // A log that an error has closed is not copied.
+    disk.faults.sync_fails.store(true, Ordering::Relaxed);
+    assert!(disk.append(&mut opened).is_err());
+    assert!(matches!(copier.begin(|| {}), Err(StoreError::Closed)));
+}
+
 /// Held back, an operation is seen through the gate and nowhere else; released, everywhere.
 #[test]
 fn gate_holds_and_releases() {
