@@ -51,6 +51,18 @@ pub(crate) enum Store {
         /// The directory, as the application has it after --data.
         dir: PathBuf,
     },
+    /// Print what it holds, one JSON object a line: entities as they were last written back, then the calls that its log
+    /// still holds; changes nothing.
+    ///
+    /// A change that is only in the log ("in_state": false) is named, not applied: that takes the program's types. A program
+    /// that was stopped has left none; one that was killed, those of the last second or so.
+    Dump {
+        /// The directory, as the application has it after --data.
+        dir: PathBuf,
+        /// Of this entity only.
+        #[arg(long, value_name = "NAME")]
+        entity: Option<String>,
+    },
     /// Copy it into a new directory, and prove the copy.
     Backup {
         /// The directory, as the application has it after --data.

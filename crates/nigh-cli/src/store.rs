@@ -1,12 +1,14 @@
 //! Looks after the store in a directory, which no process has open: proves it, copies it, puts a copy back, makes it
 //! small.
 
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use nigh::dump::{At, Dumped, Ended, dump_dir};
 use nigh::store::{
     Compacted, CopyError, OpenError, Restore, Verified, backup_dir, compact_dir, restore_dir, verify_dir,
 };
-use nigh_wire::Time;
+use nigh_wire::{Schema, Time};
 use serde_json::{Value, json};
 
 use crate::flags::Store;
@@ -17,6 +19,7 @@ use crate::verdict::{Exit, Said};
 pub(crate) fn run(store: &Store, as_json: bool) -> Said {
     match store {
         Store::Verify { dir } => verify(dir, as_json),
+        Store::Dump { dir, entity } => dump(dir, entity.as_deref(), as_json),
         Store::Backup { dir, to } => match backup_dir(dir, to) {
             Ok(copy) if as_json => Said::right(copied(&copy, dir, to).to_string()),
             Ok(copy) => Said::right(format!("copied to {}, read back, and {}", to.display(), worded(&copy))),
@@ -39,6 +42,54 @@ fn verify(dir: &Path, as_json: bool) -> Said {
             }
         }
     }
+}
+
+/// Lines leave as they are read: a store may be larger than memory.
+fn dump(dir: &Path, entity: Option<&str>, as_json: bool) -> Said {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut written = Ok(());
+    let dumped = dump_dir(dir, entity, &mut |at, dumped| {
+        written = writeln!(out, "{}", line(at, &dumped));
+        written.is_ok()
+    });
+    match (written.and_then(|()| out.flush()), dumped, entity) {
+        // Whoever read it has seen enough: `nigh store dump DIR | head`.
+        (Err(error), ..) if error.kind() == io::ErrorKind::BrokenPipe => Said::right(""),
+        (Err(error), ..) => Said::wrong(Exit::NotDone, format!("what it holds cannot be written: {error}")),
+        (_, Ok(known), Some(entity)) if !known.iter().any(|known| known == entity) => {
+            let all = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            refused(Exit::Usage, format!("the store knows no entity `{entity}`; it knows: {all}"), as_json)
+        }
+        (_, Ok(_), _) => Said::right(""),
+        (_, Err(error), _) => refused(exit(&error), format!("{}: {error}", dir.display()), as_json),
+    }
+}
+
+/// One thing as JSON; what no schema reads, as hexadecimal bytes.
+fn line(at: At<'_>, dumped: &Dumped) -> Value {
+    let mut line = json!({"entity": at.entity, "shard": at.shard.0, "position": at.position.0});
+    let mut put = |name: &str, schema: Option<&Schema>, bytes: &[u8]| match schema.map(|s| s.to_json(bytes)) {
+        Some(Ok(value)) => line[name] = value,
+        _ => line[format!("{name}_bytes")] = bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    match dumped {
+        Dumped::Entity { key, state } => {
+            put("key", at.schemas.map(|schemas| &schemas.key), key);
+            put("state", at.schemas.map(|schemas| &schemas.state), state);
+        }
+        Dumped::Call { time, key, method, outcome, is_in_row } => {
+            put("key", at.schemas.map(|schemas| &schemas.key), key);
+            line["call"] = json!(method);
+            line["time"] = shown(*time);
+            line["outcome"] = json!(match outcome {
+                Ended::Done => "done",
+                Ended::Failed => "failed",
+                Ended::NotDone => "not_done",
+            });
+            line["in_state"] = json!(is_in_row);
+        }
+    }
+    line
 }
 
 fn restore(from: &Path, dir: &Path, as_json: bool) -> Said {

@@ -247,6 +247,9 @@ fn copies_a_store_and_puts_it_back() {
     check(&format!("store backup {data} {copy}"), (2, "another process"));
     check(&format!("store compact {data}"), (2, "another process"));
     drop(opened);
+    check(&format!("store dump {data}"), (0, ""));
+    check(&format!("store dump {data} --entity Wallet"), (2, "it knows: none"));
+    check(&format!("store dump {copy}"), (2, "there is no store"));
     check(&format!("store backup {data} {copy}"), (0, "sound: store 00000000000000000000000000000abc"));
     check(&format!("store backup {data} {copy}"), (2, "is there already"));
     check(&format!("--json store restore {copy} {data}"), (2, r#""outcome":"not_done""#));
@@ -262,6 +265,7 @@ fn copies_a_store_and_puts_it_back() {
     std::fs::write(&file, bytes).expect("written");
     check(&format!("store restore {copy} {again}2"), (1, "state.redb"));
     check(&format!("store compact {copy}"), (1, "state.redb"));
+    check(&format!("store dump {copy} --json"), (1, r#""outcome":"not_done""#));
     check(&format!("store backup {again} {copy}/state.redb"), (2, "is there already"));
     check(&format!("store backup {again} {copy}/state.redb/x"), (3, "cannot be written"));
 }

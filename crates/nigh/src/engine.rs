@@ -73,7 +73,10 @@ impl Blueprint {
     pub(crate) fn of(app: App, catalogue: Catalogue) -> Self {
         let App { name, hosts, services, .. } = app;
         let catalogue = Arc::new(catalogue);
-        let shapes = hosts.iter().map(|host| Shape::of(host.name(), &host.state_schema())).collect();
+        let shapes = hosts
+            .iter()
+            .map(|host| Shape::of(host.name(), host.key_schema(), &host.state_schema()))
+            .collect();
         Blueprint { name, catalogue, hosts: hosts.into(), services, shapes }
     }
 

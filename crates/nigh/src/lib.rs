@@ -18,6 +18,7 @@ mod calls;
 mod clock;
 mod config;
 mod door;
+pub mod dump;
 #[doc(hidden)]
 pub mod engine;
 mod entity;

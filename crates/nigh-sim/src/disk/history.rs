@@ -71,8 +71,12 @@ pub(super) fn steps_after_restart(seed: u64) -> Vec<Step> {
 
 /// Opens the store of a disk. Each opening knows one more shape than the last, up to three.
 pub(super) fn open(disk: &Disk, incarnation: u128, opens: usize) -> Result<Opened, OpenError> {
-    let shape =
-        |i: u8| Shape { name: format!("entity{i}"), hash: WireHash([i; 16]), text: format!("shape {i}") };
+    let shape = |i: u8| Shape {
+        name: format!("entity{i}"),
+        hash: WireHash([i; 16]),
+        text: format!("shape {i}"),
+        schemas: bytes::Bytes::new(),
+    };
     let shapes: Vec<_> = (0..opens.min(3) as u8).map(shape).collect();
     open_on(Arc::new(disk.clone()), Open { shards: SHARDS, shapes: &shapes, incarnation })
 }

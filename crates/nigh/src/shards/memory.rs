@@ -28,7 +28,7 @@ pub(crate) use list::ListError;
 pub(crate) use sweep::Written;
 
 /// First byte of an entity's row key in the state file; those of the tables start with another.
-const ENTITY_ROW: u8 = b'e';
+pub(crate) const ENTITY_ROW: u8 = b'e';
 
 /// The entities of all shards of this process.
 pub(crate) struct Memory {
@@ -71,9 +71,19 @@ pub(crate) struct Loaded {
 
 /// What an entity's row holds beside its position.
 #[derive(Wire)]
-struct EntityRow {
-    key: Bytes,
-    state: Bytes,
+pub(crate) struct EntityRow {
+    pub(crate) key: Bytes,
+    pub(crate) state: Bytes,
+}
+
+/// Key of an entity's row: its name, and the ordered form of its key.
+pub(crate) fn row_key(entity: &str, order: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(2 + entity.len() + order.len());
+    key.push(ENTITY_ROW);
+    key.extend_from_slice(entity.as_bytes());
+    key.push(0);
+    key.extend_from_slice(order);
+    key
 }
 
 /// Reads entities from the state file: also without the lock under which memory is.
@@ -232,12 +242,6 @@ impl Loader {
 
     /// Key of an entity's row: kind, wire name, 0, ordered key.
     fn row_key(&self, name: &Name) -> Vec<u8> {
-        let host = self.hosts[name.host].name().as_bytes();
-        let mut key = Vec::with_capacity(2 + host.len() + name.order.len());
-        key.push(ENTITY_ROW);
-        key.extend_from_slice(host);
-        key.push(0);
-        key.extend_from_slice(&name.order);
-        key
+        row_key(self.hosts[name.host].name(), &name.order)
     }
 }

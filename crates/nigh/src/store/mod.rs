@@ -27,12 +27,15 @@ mod memory;
 mod shape;
 pub mod suite;
 
-pub use embedded::{Compacted, Copier, Verified, backup_dir, compact_dir, open_dir, restore_dir, verify_dir};
+pub use embedded::{
+    Compacted, Copier, ReadOnly, Verified, backup_dir, compact_dir, open_dir, read_dir, restore_dir,
+    verify_dir,
+};
 #[doc(hidden)] // For a simulated disk: redb is in these signatures, and no promise.
 pub use embedded::{Directory, DirectoryLock, compact_on, open_on, verify_on};
 pub use error::{AppendError, CopyError, Fenced, OpenError, Place, StoreError};
 pub use memory::{MemoryStore, memory};
-pub use shape::Shape;
+pub use shape::{Schemas, Shape};
 
 /// Version of the stored bytes, all files together. Another one is refused, nothing touched.
 pub const FORMAT_VERSION: u32 = 3;

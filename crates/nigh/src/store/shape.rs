@@ -1,6 +1,6 @@
 //! What a store remembers of the shape of each entity's state, so that no build misreads another's bytes.
 
-use nigh_wire::{Schema, WireHash};
+use nigh_wire::{Bytes, Schema, Wire, WireHash};
 
 /// Shape of an entity's state. Equal hash, equal bytes; the text is for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +11,24 @@ pub struct Shape {
     pub hash: WireHash,
     /// Its schema, to show.
     pub text: String,
+    /// [`Schemas`], encoded, for those who read the state without its type. No part of what is compared; empty: none.
+    pub schemas: Bytes,
+}
+
+/// The schemas that read an entity's rows.
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+pub struct Schemas {
+    /// Of its key.
+    pub key: Schema,
+    /// Of its state.
+    pub state: Schema,
 }
 
 impl Shape {
-    /// The shape that `schema` describes.
-    pub fn of(name: &str, schema: &Schema) -> Self {
-        Shape { name: name.to_owned(), hash: schema.hash(), text: schema.to_string() }
+    /// The shape of an entity's state, and how its key reads.
+    pub fn of(name: &str, key: &Schema, state: &Schema) -> Self {
+        let schemas = Schemas { key: key.clone(), state: state.clone() };
+        let schemas = nigh_wire::encode(&schemas);
+        Shape { name: name.to_owned(), hash: state.hash(), text: state.to_string(), schemas }
     }
 }

@@ -70,7 +70,12 @@ fn second_process() {
 }
 
 fn shape(name: &str, hash: u8) -> Shape {
-    Shape { name: name.to_owned(), hash: WireHash([hash; 16]), text: format!("shape {hash}") }
+    Shape {
+        name: name.to_owned(),
+        hash: WireHash([hash; 16]),
+        text: format!("shape {hash}"),
+        schemas: bytes::Bytes::new(),
+    }
 }
 
 /// Clean or killed: a killed store would be repaired by redb, before anybody could refuse it.

@@ -15,7 +15,12 @@ const ROWS: TableDefinition<'_, (u32, &[u8]), &[u8]> = TableDefinition::new("row
 const HIGH: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("high");
 
 fn shapes() -> [Shape; 1] {
-    [Shape { name: "Wallet".to_owned(), hash: WireHash([3; 16]), text: "{cents: u64}".to_owned() }]
+    [Shape {
+        name: "Wallet".to_owned(),
+        hash: WireHash([3; 16]),
+        text: "{cents: u64}".to_owned(),
+        schemas: bytes::Bytes::new(),
+    }]
 }
 
 fn open(dir: &TestDir) -> Result<Opened, OpenError> {

@@ -21,7 +21,7 @@ use super::meta::{self, Fault, META, guard, ours, put_group};
 use super::rows::{HIGH, ROWS, Row, SEEN, SWEPT, highs, put_high, put_row, some_rows};
 use super::seal::Sealer;
 use super::verify::{Verified, hold, hold_locked, nothing};
-use super::{SHAPES, fill, group, put_shape, stored_shape};
+use super::{SCHEMAS, SHAPES, fill, group, put_shape, stored_schemas, stored_shape};
 use crate::store::{Append, CopyError, GroupId, LogEntry, Meta, OpenError, Place, Restore, StoreError};
 
 /// Written in one transaction, and read before it: as much as a group of the log usually has, so that no sync of
@@ -118,14 +118,19 @@ fn copy_log(
         let mut shapes = Vec::new();
         for stored in table.iter()? {
             let name = stored?.0.value().to_owned();
-            shapes.extend(stored_shape(&table, old, &name)?);
+            let schemas = stored_schemas(from, old, &name)?;
+            shapes.extend(stored_shape(&table, old, &name)?.map(|shape| (shape, schemas)));
         }
         Ok((cut, shapes, stored_heads(&from.open_table(HEADS)?, old)?))
     })?;
     let transaction = to.begin_write()?;
     written(put_group(&mut transaction.open_table(META)?, new, CUT, cut))?;
-    for shape in &shapes {
+    for (shape, schemas) in &shapes {
         written(put_shape(&mut transaction.open_table(SHAPES)?, new, shape))?;
+        if let Some(schemas) = schemas {
+            let mut table = transaction.open_table(SCHEMAS)?;
+            written(meta::put(&mut table, new, &shape.name, schemas))?;
+        }
     }
     for (shard, head) in heads {
         written(put_head(&mut transaction.open_table(HEADS)?, new, shard, head))?;
@@ -144,7 +149,7 @@ fn copy_log(
 }
 
 /// Groups from `first` on, each blob proven: as many as are copied at once.
-fn some_groups(
+pub(super) fn some_groups(
     from: &ReadTransaction,
     sealer: Sealer,
     first: GroupId,

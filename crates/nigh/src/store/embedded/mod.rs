@@ -18,8 +18,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
+use bytes::Bytes;
 use nigh_proto::shards::{Position, ShardId};
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError};
 
 mod compact;
 mod copy;
@@ -30,6 +31,7 @@ mod group;
 mod live;
 mod log;
 mod meta;
+mod read;
 mod rows;
 mod seal;
 #[cfg(test)]
@@ -46,12 +48,15 @@ use files::{Check, File, Holds, LOG_FILE, STATE_FILE};
 pub use live::Copier;
 use log::{CUT, Found, GROUPS, HEADS, RedbLog};
 use meta::{Fault, META, Said, guard, ours, put_group};
+pub use read::{ReadOnly, read_dir};
 use rows::{HIGH, ROWS, RedbRows, SEEN, SWEPT};
 use seal::Sealer;
 pub use verify::{Verified, verify_dir, verify_on};
 
 /// Name of an entity → hash of its shape, text, seal.
 const SHAPES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shapes");
+/// Name of an entity → how its key and its state read, seal. Nothing but `dump` looks at it.
+const SCHEMAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("schemas");
 
 /// What the two halves know of each other.
 struct Pair {
@@ -132,6 +137,7 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     let released = log_file.gate.release().and_then(|()| state_file.gate.release());
     released.map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
     put_shapes(&log_db, sealer, &new_shapes).map_err(from_store)?;
+    put_schemas(&log_db, sealer, options.shapes).map_err(from_store)?;
     let pair = Arc::new(Pair {
         durable: AtomicU64::new(found.next.0),
         swept: AtomicU64::new(marks.swept.0),
@@ -247,7 +253,8 @@ fn stored_shape(
     let wrong = || Fault::Store(StoreError::Corrupt { place: place(), detail: "too short".to_owned() });
     let (hash, text) = value.split_first_chunk().ok_or_else(wrong)?;
     let text = String::from_utf8_lossy(text).into_owned();
-    Ok(Some(Shape { name: name.to_owned(), hash: nigh_wire::WireHash(*hash), text }))
+    let (name, hash) = (name.to_owned(), nigh_wire::WireHash(*hash));
+    Ok(Some(Shape { name, hash, text, schemas: Bytes::new() }))
 }
 
 fn put_shapes(db: &Database, sealer: Sealer, shapes: &[Shape]) -> Result<(), StoreError> {
@@ -273,6 +280,43 @@ fn put_shape(
 ) -> Result<(), Fault> {
     let value = [&shape.hash.0[..], shape.text.as_bytes()].concat();
     meta::put(table, sealer, &shape.name, &value)
+}
+
+/// What is known of how an entity reads: nothing in a store that was made before there was `dump`.
+fn stored_schemas(log: &ReadTransaction, sealer: Sealer, name: &str) -> Result<Option<Bytes>, Fault> {
+    let table = match log.open_table(SCHEMAS) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        table => table?,
+    };
+    let Some(stored) = table.get(name)? else { return Ok(None) };
+    let place = || Place::Shape(name.to_owned());
+    let (value, seal) = ours(seal::part(stored.value(), place))?;
+    ours(seal::check(seal, sealer.named(name, value), place))?;
+    Ok(Some(Bytes::copy_from_slice(value)))
+}
+
+/// Keeps how the entities of this build read, where that is another way than before.
+fn put_schemas(db: &Database, sealer: Sealer, built: &[Shape]) -> Result<(), StoreError> {
+    guard(LOG_FILE, || {
+        let read = db.begin_read()?;
+        let mut new = Vec::new();
+        for shape in built.iter().filter(|shape| !shape.schemas.is_empty()) {
+            if stored_schemas(&read, sealer, &shape.name)?.as_ref() != Some(&shape.schemas) {
+                new.push(shape);
+            }
+        }
+        drop(read);
+        if new.is_empty() {
+            return Ok(());
+        }
+        let transaction = db.begin_write()?;
+        for shape in new {
+            let mut table = transaction.open_table(SCHEMAS)?;
+            meta::put(&mut table, sealer, &shape.name, &shape.schemas)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    })
 }
 
 /// What the rows say of the log.

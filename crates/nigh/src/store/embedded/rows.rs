@@ -113,11 +113,7 @@ pub(super) fn verify(db: &Database, sealer: Sealer) -> Result<(u64, u64), StoreE
 
 impl Rows for RedbRows {
     fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError> {
-        guard(STATE_FILE, || {
-            let rows = self.db.begin_read()?.open_table(ROWS)?;
-            let Some(stored) = rows.get((shard.0, key))? else { return Ok(None) };
-            open_row(self.sealer, shard, key, stored.value()).map(Some)
-        })
+        guard(STATE_FILE, || one_row(&self.db.begin_read()?, self.sealer, shard, key))
     }
 
     fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
@@ -198,6 +194,18 @@ pub(super) fn put_row(
     out[8..START_SIZE].copy_from_slice(&sealer.row(shard, key, *position, value));
     out[START_SIZE..].copy_from_slice(value);
     Ok(())
+}
+
+/// The row with this key, proven.
+pub(super) fn one_row(
+    from: &ReadTransaction,
+    sealer: Sealer,
+    shard: ShardId,
+    key: &[u8],
+) -> Result<Option<StoredRow>, Fault> {
+    let table = from.open_table(ROWS)?;
+    let Some(stored) = table.get((shard.0, key))? else { return Ok(None) };
+    open_row(sealer, shard, key, stored.value()).map(Some)
 }
 
 /// A row and where it stands.

@@ -14,7 +14,9 @@ use super::directory::{Directory, DirectoryLock, RealDirectory};
 use super::files::{Check, File, LOG_FILE, STATE_FILE};
 use super::meta::{Fault, guard};
 use super::seal::Sealer;
-use super::{SHAPES, check_pair, locked, log, marks, mixed, open_file, read_meta, rows, stored_shape};
+use super::{
+    SHAPES, check_pair, locked, log, marks, mixed, open_file, read_meta, rows, stored_schemas, stored_shape,
+};
 use crate::store::{Meta, OpenError, StoreError};
 
 /// What a store holds, all of it read and proven.
@@ -119,13 +121,15 @@ pub(super) fn nothing(dir: &Path) -> OpenError {
 /// Names of the shapes, each proven.
 fn entities(db: &Database, sealer: Sealer) -> Result<Vec<String>, StoreError> {
     guard(LOG_FILE, || {
-        let table = db.begin_read()?.open_table(SHAPES)?;
+        let transaction = db.begin_read()?;
+        let table = transaction.open_table(SHAPES)?;
         let mut names = Vec::new();
         for stored in table.iter()? {
             names.push(stored?.0.value().to_owned());
         }
         for name in &names {
             stored_shape(&table, sealer, name)?;
+            stored_schemas(&transaction, sealer, name)?;
         }
         Ok::<_, Fault>(names)
     })
