@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use nigh::prelude::*;
 use nigh_wire::Out;
 
-use crate::harness::Measured;
-use crate::subjects::Ran;
+use crate::harness::{Measured, Ran};
 
 /// Methods between two looks at the clock.
 const BATCH: u64 = 256;
@@ -55,5 +54,5 @@ fn timed(span: Duration, mut method: impl FnMut()) -> Measured {
         (0..BATCH).for_each(|_| method());
         count += BATCH;
     }
-    Measured { count, took: begun.elapsed(), group: None }
+    Measured::new(count, begun.elapsed())
 }

@@ -1,17 +1,24 @@
 //! nigh measured beside raw peers, in the same rounds on the same machine: `cargo xtask bench`.
 //!
-//! - [`cases`] is what is measured, and the gate. Start here.
-//! - [`subjects`] is the side of nigh.
+//! - [`cases`] is what is measured, and what must hold. Start here.
+//! - [`subjects`] is the side of nigh; [`collections`] its tracked ones.
 //! - [`peers`] is the side of the machine: a disk that syncs, a socket that echoes.
-//! - [`harness`] runs rounds and says median and range; [`machine`] says on what.
+//! - [`postgres`], [`redis`] and [`sqlite`] are what people use instead. The first two are started and ended here, by
+//!   [`children`]; one that is not installed is skipped, by name, and its gates are not judged.
+//! - [`gates`] judges; [`harness`] runs rounds and says median and range; [`machine`] says on what.
 //!
 //! Trust ratios within one run, not absolute numbers: placement and neighbours move both sides alike.
 
 mod cases;
+mod children;
 mod collections;
+mod gates;
 mod harness;
 mod machine;
 mod peers;
+mod postgres;
+mod redis;
+mod sqlite;
 mod subjects;
 
 use std::process::ExitCode;
@@ -61,8 +68,9 @@ fn run(args: &[String]) -> Result<bool, String> {
         .filter(|case| names.is_empty() || names.iter().any(|name| case.name.contains(name)))
         .collect();
     let results = harness::run(&chosen, rounds)?;
-    let (verdict, reached) = cases::gate(&results);
-    let page = format!("{}\n{}\n{verdict}\n", machine::describe(rounds), harness::table(&results));
+    let (verdict, reached) = gates::report(cases::GATES, &results);
+    let (on, table, records) = (machine::describe(rounds), harness::table(&results), cases::RECORDS);
+    let page = format!("{on}\n{table}\n{verdict}\n\n{records}\n");
     println!("\n{page}");
     if save {
         println!("saved {}", machine::save(&page)?);

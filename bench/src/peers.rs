@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::harness::Measured;
+use crate::harness::{Measured, Ran};
 use crate::subjects;
 
 /// First argument of a process that serves.
@@ -29,7 +29,7 @@ const BLOCKS: u64 = 4096;
 const ECHO_SIZE: usize = 44;
 
 /// One thread writes a block and syncs it, over and over.
-pub fn syncs(folder: &Path, span: Duration) -> Result<Measured, String> {
+pub fn syncs(folder: &Path, span: Duration) -> Ran {
     let told = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(told)?;
     let path = folder.join("raw");
@@ -41,22 +41,24 @@ pub fn syncs(folder: &Path, span: Duration) -> Result<Measured, String> {
         }
         file.sync_all().map_err(told)?;
     }
-    let (begun, mut count) = (Instant::now(), 0_u64);
+    let (begun, mut nanos) = (Instant::now(), Vec::new());
     while begun.elapsed() < span {
+        let (asked, count) = (Instant::now(), nanos.len() as u64);
         let filled = [count as u8; BLOCK_SIZE];
         file.write_all_at(&filled, count % BLOCKS * BLOCK_SIZE as u64).map_err(told)?;
         file.sync_data().map_err(told)?;
-        count += 1;
+        nanos.push(asked.elapsed().as_nanos() as u64);
     }
-    Ok(Measured { count, took: begun.elapsed(), group: None })
+    Ok(Measured::new(nanos.len() as u64, begun.elapsed()).with_latencies(nanos))
 }
 
 /// So many callers on one connection, each with one frame under way; frames leave together where they can.
-pub fn echo(callers: usize, span: Duration) -> Result<Measured, String> {
+pub fn echo(callers: usize, span: Duration) -> Ran {
     let child = ServeChild::start("echo")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
-    runtime.block_on(echo_client(child.address, callers, span)).map_err(|error| format!("echo: {error}"))
+    let ran = runtime.block_on(echo_client(child.address, callers, span));
+    Ok(ran.map_err(|error| format!("echo: {error}"))?)
 }
 
 async fn echo_client(address: SocketAddr, callers: usize, span: Duration) -> std::io::Result<Measured> {
@@ -77,7 +79,7 @@ async fn echo_client(address: SocketAddr, callers: usize, span: Duration) -> std
         read += more;
         stream.write_all(&frame.repeat(whole)).await?;
     }
-    Ok(Measured { count: (read / ECHO_SIZE) as u64, took: begun.elapsed(), group: None })
+    Ok(Measured::new((read / ECHO_SIZE) as u64, begun.elapsed()))
 }
 
 /// Serves in this process until its standard input ends, which it does with the process that started it.

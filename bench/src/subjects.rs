@@ -7,12 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use nigh::prelude::*;
+use nigh_wire::Bytes;
 
-use crate::harness::Measured;
+use crate::harness::{GROUP, Measured, Ran};
 use crate::peers::{ServeChild, announce};
-
-/// What a subject says of one run.
-pub type Ran = Result<Measured, String>;
 
 /// Text of 32 bytes: what the raw echo carries too.
 const TEXT: &str = "0123456789abcdef0123456789abcdef";
@@ -38,6 +36,27 @@ impl Counter {
     }
 }
 
+/// Bytes of an account's state: with its key 200, as a SET of (c) carries, and about a row of (b).
+pub const VALUE_SIZE: usize = 160;
+
+/// Key of an account: 40 bytes.
+pub fn account_key(number: u64) -> String {
+    format!("account-{number:032}")
+}
+
+#[derive(Default, State)]
+struct Account {
+    value: Bytes,
+}
+
+#[nigh::entity(key = String)]
+impl Account {
+    /// Another state, all of it.
+    pub fn put(&mut self, value: Bytes) {
+        self.value = value;
+    }
+}
+
 /// Gives back what it gets.
 #[nigh::service]
 pub trait Echo {
@@ -53,8 +72,9 @@ impl Echo for Wall {
 }
 
 fn app() -> App {
-    let place = "[role.server]\nservices = [\"Echo\"]\nentities = [\"Counter\"]\n[role.client]\n";
-    App::new("bench").entity::<Counter>().service::<dyn Echo>(Wall).place(place)
+    let place =
+        "[role.server]\nservices = [\"Echo\"]\nentities = [\"Account\", \"Counter\"]\n[role.client]\n";
+    App::new("bench").entity::<Account>().entity::<Counter>().service::<dyn Echo>(Wall).place(place)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
@@ -84,31 +104,49 @@ pub fn local_call(span: Duration) -> Ran {
         }
         let took = begun.elapsed();
         node.stop().await.map_err(|error| error.to_string())?;
-        Ok(Measured { count, took, group: None })
+        Ok(Measured::new(count, took))
     })
 }
 
 /// (b) So many callers, each with its own key, ask an entity for a small change, embedded, on a fresh store
 /// below `folder`.
 pub fn durable_call(folder: &Path, callers: usize, span: Duration) -> Ran {
+    durable(folder, callers, span, |nigh, caller, _| async move {
+        nigh.call(Counter::at(caller).add(1)).await.map(drop).map_err(told)
+    })
+}
+
+/// As [`durable_call`], with a key of 40 bytes and a state of 160 that each call writes anew.
+pub fn durable_put(folder: &Path, callers: usize, span: Duration) -> Ran {
+    durable(folder, callers, span, |nigh, caller, number| async move {
+        let value = Bytes::from(vec![number as u8; VALUE_SIZE]);
+        nigh.call(Account::at(account_key(caller)).put(value)).await.map_err(told)
+    })
+}
+
+fn durable<F>(
+    folder: &Path,
+    callers: usize,
+    span: Duration,
+    call: impl Fn(Nigh, u64, u64) -> F + Copy + Send + 'static,
+) -> Ran
+where
+    F: Future<Output = Result<(), String>> + Send + 'static,
+{
     let dir = folder.join("nigh");
     let _ = std::fs::remove_dir_all(&dir);
     runtime()?.block_on(async {
         let node = start(Config::dir(&dir)).await?;
         // The files grow to their size before the clock starts, as the raw file did: blocks are reused once the
         // log was cut a few times, each second.
-        ask(&node.handle(), callers, WARM_UP, add).await?;
+        ask(&node.handle(), callers, WARM_UP, call).await?;
         let before = node.commits();
-        let (count, took) = ask(&node.handle(), callers, span, add).await?;
+        let measured = ask(&node.handle(), callers, span, call).await?;
         let after = node.commits();
         node.stop().await.map_err(|error| error.to_string())?;
         let groups = (after.groups - before.groups).max(1);
-        Ok(Measured { count, took, group: Some((after.records - before.records) as f64 / groups as f64) })
+        Ok(measured.with(GROUP, (after.records - before.records) as f64 / groups as f64))
     })
-}
-
-async fn add(nigh: Nigh, caller: u64) -> Result<(), String> {
-    nigh.call(Counter::at(caller).add(1)).await.map(drop).map_err(told)
 }
 
 /// (c) So many callers ask a service of another process for the same as (a), over one TCP link.
@@ -117,12 +155,11 @@ pub fn link_call(callers: usize, span: Duration) -> Ran {
     runtime()?.block_on(async {
         let config = Config { role: Some("client".into()), peer: Some(child.address), ..Config::memory() };
         let node = start(config).await?;
-        let echo = |nigh: Nigh, caller| async move {
+        let echo = |nigh: Nigh, caller, _| async move {
             nigh.call(EchoRef::any().echo(caller, TEXT)).await.map(drop).map_err(told)
         };
-        echo(node.handle(), 0).await?;
-        let (count, took) = ask(&node.handle(), callers, span, echo).await?;
-        Ok(Measured { count, took, group: None })
+        echo(node.handle(), 0, 0).await?;
+        Ok(ask(&node.handle(), callers, span, echo).await?)
     })
 }
 
@@ -135,13 +172,13 @@ pub async fn serve_link() -> std::io::Result<()> {
     std::future::pending().await
 }
 
-/// Closed loops, one for each caller.
+/// Closed loops, one for each caller, which gives its number and that of its call. Latencies are of single calls.
 async fn ask<F>(
     nigh: &Nigh,
     callers: usize,
     span: Duration,
-    call: impl Fn(Nigh, u64) -> F + Copy + Send + 'static,
-) -> Result<(u64, Duration), String>
+    call: impl Fn(Nigh, u64, u64) -> F + Copy + Send + 'static,
+) -> Result<Measured, String>
 where
     F: Future<Output = Result<(), String>> + Send + 'static,
 {
@@ -151,18 +188,22 @@ where
     for caller in 0..callers as u64 {
         let (nigh, stop, count) = (nigh.clone(), stop.clone(), count.clone());
         loops.spawn(async move {
+            let mut nanos = Vec::new();
             while !stop.load(Ordering::Relaxed) {
-                call(nigh.clone(), caller).await?;
+                let asked = Instant::now();
+                call(nigh.clone(), caller, nanos.len() as u64).await?;
+                nanos.push(asked.elapsed().as_nanos() as u64);
                 count.fetch_add(1, Ordering::Relaxed);
             }
-            Ok::<_, String>(())
+            Ok::<_, String>(nanos)
         });
     }
     tokio::time::sleep(span).await;
     let (count, took) = (count.load(Ordering::Relaxed), begun.elapsed());
     stop.store(true, Ordering::Relaxed);
+    let mut nanos = Vec::new();
     while let Some(ended) = loops.join_next().await {
-        ended.map_err(|error| error.to_string())??;
+        nanos.extend(ended.map_err(|error| error.to_string())??);
     }
-    Ok((count, took))
+    Ok(Measured::new(count, took).with_latencies(nanos))
 }
