@@ -4,6 +4,8 @@
 //! - Durable entity calls beside raw syncs, PostgreSQL, Redis and SQLite. `durable-call` is a small change of a small
 //!   state; `durable-put` has a key of 40 bytes and a state of 160, written anew: about what the peers write, so the
 //!   gates that compare with them judge it.
+//! - Single commits while 50,000 entities a second are written back, beside a raw file's.
+//! - Starts after an unclean end, and calls on a few or all of many small entities on disk, with the memory they take.
 //! - Methods on a tracked map beside a plain one.
 
 use std::path::PathBuf;
@@ -12,12 +14,14 @@ use std::time::Duration;
 
 use crate::collections;
 use crate::gates::{Bound, Gate, term};
-use crate::harness::{Case, GROUP, P50, RATE, Ran};
+use crate::harness::{Case, GROUP, P50, P99, P999, RATE, Ran};
 use crate::peers;
 use crate::postgres::Postgres;
 use crate::redis::{self, Redis};
 use crate::sqlite;
+use crate::stores::{self, Keys, MEMORY, TAIL_FIGURES};
 use crate::subjects;
+use crate::tails::{self, DEVICE, RAW_P99, RAW_P999};
 
 /// Closed loops that ask at the same time.
 const CALLERS: [usize; 3] = [1, 64, 1024];
@@ -39,10 +43,37 @@ pub const GATES: &[Gate] = &[
     // One sync, and a tree of pages instead of one page: at most another one's worth.
     Gate::ratio("p50 of one durable put x a raw sync's", term("durable-put-1", P50), term("raw-fdatasync-1", P50), Bound::AtMost(2.0)),
     Gate::ratio("durable puts of 1 caller x PostgreSQL at 1", term("durable-put-1", RATE), term("postgres-update-1", RATE), Bound::AtLeast(1.1)),
+    // Less would say that the minute did not see what it is about.
+    Gate::alone("calls answered a second, of 50,000 due, each of another entity", term(TAIL, RATE), Bound::AtLeast(49_000.0)),
+    while_quiet(Gate::ratio("their commits' p99 x the raw file's", term(TAIL, P99), term(TAIL, RAW_P99), Bound::AtMost(3.0))),
+    while_quiet(Gate::ratio("their commits' p99.9 x the raw file's", term(TAIL, P999), term(TAIL, RAW_P999), Bound::AtMost(5.0))),
+    // Twice is the least: each page of a tree that is never overwritten takes those above it along.
+    Gate::alone("bytes on the device for each of payload, in the log and as a row", term(TAIL, DEVICE), Bound::AtMost(3.0)),
+    // Half a second, and one more for each GB of log, whatever the state's size.
+    Gate::alone("a start on 10^4 entities and 8 MiB of log, over what it may take", term(REOPEN_SMALL, TAIL_FIGURES[0][2]), Bound::AtMost(1.0)),
+    Gate::alone("a start on 10^4 entities and 64 MiB of log, over what it may take", term(REOPEN_SMALL, TAIL_FIGURES[1][2]), Bound::AtMost(1.0)),
+    Gate::alone("a start on 10^6 entities and 8 MiB of log, over what it may take", term(REOPEN_LARGE, TAIL_FIGURES[0][2]), Bound::AtMost(1.0)),
+    Gate::alone("a start on 10^6 entities and 64 MiB of log, over what it may take", term(REOPEN_LARGE, TAIL_FIGURES[1][2]), Bound::AtMost(1.0)),
+    // What is not asked for costs nothing but the depth of a tree, and no memory.
+    Gate::ratio("cost of a call on 1,000 hot keys of many, x that with 1,000 entities", term(HOT_OF_FEW, RATE), term(HOT_OF_MANY, RATE), Bound::AtMost(1.3)),
+    Gate::alone("MiB of memory for 1,000 hot keys of many", term(HOT_OF_MANY, MEMORY), Bound::AtMost(1024.0)),
+    Gate::alone("MiB of memory for all keys of many", term(UNIFORM, MEMORY), Bound::AtMost(1024.0)),
 ];
 
-/// Everything there is to measure. Dropped, the servers among the peers end.
-pub fn all() -> Vec<Case> {
+const TAIL: &str = "durable-puts-beside-rows";
+const REOPEN_SMALL: &str = "reopen-1e4";
+const REOPEN_LARGE: &str = "reopen-1e6";
+const HOT_OF_FEW: &str = "hot-of-few-64";
+const HOT_OF_MANY: &str = "hot-of-many-64";
+const UNIFORM: &str = "uniform-of-many-64";
+
+/// Not in rounds in which the raw file alone was stalled for longer than 5 ms: the disk did that.
+const fn while_quiet(gate: Gate) -> Gate {
+    Gate { quiet: Some((term(TAIL, RAW_P999), 5000.0)), ..gate }
+}
+
+/// Everything there is to measure; `entities` is how many "many" are. Dropped, the servers among the peers end.
+pub fn all(entities: u64) -> Vec<Case> {
     let mut cases = Cases::default();
     cases.warmed("service-call-local-1", subjects::local_call);
     cases.warmed("raw-fdatasync-1", |span| peers::syncs(&data(), span));
@@ -63,6 +94,17 @@ pub fn all() -> Vec<Case> {
     let redis = Redis::below(&data());
     cases.add(format!("redis-set-{}", redis::CLIENTS), move |_| redis.sets());
     cases.add("sqlite-commit-1", |span| sqlite::commits(&data(), span));
+    cases.add(TAIL, |_| tails::beside_rows(&data()));
+    for (name, entities) in [(REOPEN_SMALL, 10_000), (REOPEN_LARGE, 1_000_000)] {
+        cases.add(name, move |_| stores::reopen(&data(), entities));
+    }
+    for (name, entities, keys) in [
+        (HOT_OF_FEW, 1000, Keys::Hot),
+        (HOT_OF_MANY, entities, Keys::Hot),
+        (UNIFORM, entities, Keys::Uniform),
+    ] {
+        cases.add(name, move |span| stores::small_calls(&data(), entities, keys, span));
+    }
     for callers in CALLERS {
         cases.warmed(format!("raw-echo-{callers}"), move |span| peers::echo(callers, span));
         cases.warmed(format!("service-call-tcp-{callers}"), move |span| subjects::link_call(callers, span));
@@ -98,7 +140,9 @@ fn data() -> PathBuf {
 pub const RECORDS: &str = "\
 durable-call: key u64, state of two numbers, a small change. durable-put: key 40 B, state 160 B, written anew. \
 postgres-update: pgbench simple-update, prepared, scale 64. redis-set: key 16 B, value 200 B. \
-sqlite-commit: as durable-put, and a row for the caller.";
+sqlite-commit: as durable-put, and a row for the caller. durable-puts-beside-rows: as durable-put, 50 due each millisecond; a commit \
+is all 50, from when they were due. reopen: from an unclean end to the first answer, the tail written over random entities of durable-put. \
+hot, uniform: as durable-call, 64 callers on 1,000 or all keys of 1,000 (few) or --entities (many).";
 
 #[cfg(test)]
 mod tests {
@@ -107,7 +151,7 @@ mod tests {
     /// A gate of a case that is called otherwise would never be judged.
     #[test]
     fn gates_speak_of_cases_that_exist() {
-        let names: Vec<String> = all().into_iter().map(|case| case.name).collect();
+        let names: Vec<String> = all(1_000_000).into_iter().map(|case| case.name).collect();
         for gate in GATES {
             for term in gate.terms() {
                 assert!(names.iter().any(|name| name == term.case), "{}: {}", gate.says, term.case);

@@ -37,6 +37,11 @@ impl Measured {
         Measured { count, took, figures: Vec::new() }
     }
 
+    /// How many, in how much time.
+    pub fn counted(&self) -> (u64, Duration) {
+        (self.count, self.took)
+    }
+
     /// And this beside it.
     pub fn with(mut self, figure: &'static str, value: f64) -> Self {
         self.figures.push((figure, value));

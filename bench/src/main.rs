@@ -2,9 +2,12 @@
 //!
 //! - [`cases`] is what is measured, and what must hold. Start here.
 //! - [`subjects`] is the side of nigh; [`collections`] its tracked ones.
+//! - [`tails`] is the slowest of single commits while rows are written back; [`stores`] what a large state costs, at a
+//!   start and in memory.
 //! - [`peers`] is the side of the machine: a disk that syncs, a socket that echoes.
 //! - [`postgres`], [`redis`] and [`sqlite`] are what people use instead. The first two are started and ended here, by
 //!   [`children`]; one that is not installed is skipped, by name, and its gates are not judged.
+//! - [`roles`] is this program again, in other processes.
 //! - [`gates`] judges; [`harness`] runs rounds and says median and range; [`machine`] says on what.
 //!
 //! Trust ratios within one run, not absolute numbers: placement and neighbours move both sides alike.
@@ -18,19 +21,27 @@ mod machine;
 mod peers;
 mod postgres;
 mod redis;
+mod roles;
 mod sqlite;
+mod stores;
 mod subjects;
+mod tails;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask bench [NAME…] [--rounds 5] [--save]";
+const USAGE: &str = "usage: cargo xtask bench [NAME…] [--rounds 5] [--entities 1000000] [--save]";
+
+/// Of the larger store of small ones, unless told: filled in half a minute. Ten million take five, once.
+const ENTITIES: u64 = 1_000_000;
+/// Fewer are not many.
+const ENTITIES_MIN: u64 = 10_000;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [serve, role] = args.as_slice()
-        && serve == peers::SERVE
+    if let [serve, role @ ..] = args.as_slice()
+        && serve == roles::SERVE
     {
-        return peers::serve(role);
+        return roles::serve(role);
     }
     match run(&args) {
         Ok(true) => ExitCode::SUCCESS,
@@ -44,7 +55,7 @@ fn main() -> ExitCode {
 
 /// True if every gate that could be judged was reached.
 fn run(args: &[String]) -> Result<bool, String> {
-    let (mut rounds, mut save, mut names) = (5, false, Vec::new());
+    let (mut rounds, mut entities, mut save, mut names) = (5, ENTITIES, false, Vec::new());
     let mut rest = args.iter();
     while let Some(arg) = rest.next() {
         match arg.as_str() {
@@ -52,12 +63,16 @@ fn run(args: &[String]) -> Result<bool, String> {
                 let number = rest.next().and_then(|text| text.parse().ok()).filter(|rounds| *rounds > 0);
                 rounds = number.ok_or(USAGE)?;
             }
+            "--entities" => {
+                let number = rest.next().and_then(|text| text.parse().ok());
+                entities = number.filter(|entities| *entities >= ENTITIES_MIN).ok_or(USAGE)?;
+            }
             "--save" => save = true,
             flag if flag.starts_with('-') => return Err(format!("`{flag}`: {USAGE}")),
             name => names.push(name.to_owned()),
         }
     }
-    let all = cases::all();
+    let all = cases::all(entities);
     if let Some(unknown) = names.iter().find(|name| all.iter().all(|case| !case.name.contains(name.as_str())))
     {
         let known: Vec<&str> = all.iter().map(|case| case.name.as_str()).collect();

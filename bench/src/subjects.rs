@@ -10,18 +10,16 @@ use nigh::prelude::*;
 use nigh_wire::Bytes;
 
 use crate::harness::{GROUP, Measured, Ran};
-use crate::peers::{ServeChild, announce};
+use crate::roles::{Role, say};
 
 /// Text of 32 bytes: what the raw echo carries too.
 const TEXT: &str = "0123456789abcdef0123456789abcdef";
-/// Role of the process that serves (c).
-pub const LINK: &str = "link";
 
 /// How long a store is written to before it is measured: three sweeps of a second each.
-const WARM_UP: Duration = Duration::from_millis(3200);
+pub const WARM_UP: Duration = Duration::from_millis(3200);
 
 #[derive(Default, State)]
-struct Counter {
+pub(crate) struct Counter {
     n: u64,
     last: Option<u64>,
 }
@@ -45,7 +43,7 @@ pub fn account_key(number: u64) -> String {
 }
 
 #[derive(Default, State)]
-struct Account {
+pub(crate) struct Account {
     value: Bytes,
 }
 
@@ -77,15 +75,18 @@ fn app() -> App {
     App::new("bench").entity::<Account>().entity::<Counter>().service::<dyn Echo>(Wall).place(place)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
+/// What a case runs on.
+pub fn runtime() -> Result<tokio::runtime::Runtime, String> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())
 }
 
-async fn start(config: Config) -> Result<Node, String> {
+/// A node of this application.
+pub async fn start(config: Config) -> Result<Node, String> {
     app().start(config).await.map_err(|error| error.to_string())
 }
 
-fn told<E: std::fmt::Debug>(error: CallError<E>) -> String {
+/// In words.
+pub fn told<E: std::fmt::Debug>(error: CallError<E>) -> String {
     error.to_string()
 }
 
@@ -151,9 +152,10 @@ where
 
 /// (c) So many callers ask a service of another process for the same as (a), over one TCP link.
 pub fn link_call(callers: usize, span: Duration) -> Ran {
-    let child = ServeChild::start(LINK)?;
+    let server = Role::start(&["link"])?;
+    let address = server.said.parse().map_err(|_| format!("link: {} is no address", server.said))?;
     runtime()?.block_on(async {
-        let config = Config { role: Some("client".into()), peer: Some(child.address), ..Config::memory() };
+        let config = Config { role: Some("client".into()), peer: Some(address), ..Config::memory() };
         let node = start(config).await?;
         let echo = |nigh: Nigh, caller, _| async move {
             nigh.call(EchoRef::any().echo(caller, TEXT)).await.map(drop).map_err(told)
@@ -164,16 +166,16 @@ pub fn link_call(callers: usize, span: Duration) -> Ran {
 }
 
 /// Serves (c), in a process of its own.
-pub async fn serve_link() -> std::io::Result<()> {
+pub async fn serve_link() -> Result<(), String> {
     let loopback: SocketAddr = ([127, 0, 0, 1], 0).into();
     let config = Config { role: Some("server".into()), link: Some(loopback), ..Config::memory() };
-    let node = start(config).await.map_err(std::io::Error::other)?;
-    announce(node.link().expect("it listens"))?;
+    let node = start(config).await?;
+    say(node.link().expect("it listens"))?;
     std::future::pending().await
 }
 
 /// Closed loops, one for each caller, which gives its number and that of its call. Latencies are of single calls.
-async fn ask<F>(
+pub async fn ask<F>(
     nigh: &Nigh,
     callers: usize,
     span: Duration,
