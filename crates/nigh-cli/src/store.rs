@@ -77,7 +77,7 @@ fn line(at: At<'_>, dumped: &Dumped) -> Value {
             put("key", at.schemas.map(|schemas| &schemas.key), key);
             put("state", at.schemas.map(|schemas| &schemas.state), state);
         }
-        Dumped::Call { time, key, method, outcome, is_in_row } => {
+        Dumped::Asked { time, key, method, outcome, is_in_row } => {
             put("key", at.schemas.map(|schemas| &schemas.key), key);
             line["call"] = json!(method);
             line["time"] = shown(*time);

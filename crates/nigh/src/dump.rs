@@ -24,7 +24,7 @@ pub enum Dumped {
         state: Bytes,
     },
     /// A call that the log still holds.
-    Call {
+    Asked {
         /// Log time when it ran, or was given up.
         time: Time,
         /// Encoded key.
@@ -102,7 +102,7 @@ pub fn dump_dir(
         let blob = Blob::from_bytes(&entry.blob);
         let blob = blob.map_err(|e| store.unreadable(format!("a blob of shard {}: {e}", entry.shard.0)))?;
         for (record, place) in blob.records.iter().zip(blob.first.0..) {
-            let Some(call) = Call::of(record).filter(|call| wanted(call.entity)) else { continue };
+            let Some(call) = Entry::of(record).filter(|call| wanted(call.entity)) else { continue };
             let schemas = schemas_of(call.entity);
             let at = At { entity: call.entity, schemas, shard: entry.shard, position: Position(place) };
             let dumped = call.dumped(&store, at, entry.group < swept)?;
@@ -131,7 +131,7 @@ fn entity_of(row_key: &[u8]) -> Option<&str> {
 }
 
 /// What a record says of a call.
-struct Call<'a> {
+struct Entry<'a> {
     time: Time,
     entity: &'a str,
     key: &'a Bytes,
@@ -140,29 +140,29 @@ struct Call<'a> {
     changes: bool,
 }
 
-impl<'a> Call<'a> {
+impl<'a> Entry<'a> {
     fn of(record: &'a Record) -> Option<Self> {
         match record {
-            Record::Ran(Ran { time, entity, key, method, outcome, redo, deleted, .. }) => {
+            Record::Ran(Ran { time, entity, key, method, outcome, redo, deleted, others, .. }) => {
                 let outcome = if matches!(outcome, RanOutcome::Ok(_)) { Ended::Done } else { Ended::Failed };
-                let changes = !redo.is_empty() || *deleted;
-                Some(Call { time: *time, entity, key, method, outcome, changes })
+                let changes = !redo.is_empty() || *deleted || !others.is_empty();
+                Some(Entry { time: *time, entity, key, method, outcome, changes })
             }
             Record::Tombstone(Tombstone { time, entity, key, method, .. }) => {
-                Some(Call { time: *time, entity, key, method, outcome: Ended::NotDone, changes: false })
+                Some(Entry { time: *time, entity, key, method, outcome: Ended::NotDone, changes: false })
             }
             Record::Again(_) | Record::Bye(_) | Record::Tick => None,
         }
     }
 
     fn dumped(self, store: &ReadOnly, at: At<'_>, is_swept: bool) -> Result<Dumped, OpenError> {
-        let Call { time, key, method, outcome, changes, .. } = self;
+        let Entry { time, key, method, outcome, changes, .. } = self;
         let order = at.schemas.and_then(|schemas| schemas.key.order_key(key).ok());
         let row = order.map(|order| store.row(at.shard, &row_key(at.entity, &order))).transpose()?.flatten();
         let in_row = row.is_some_and(|row| row.position >= at.position);
         let (key, method) = (key.clone(), method.to_owned());
         // A removed entity has no row to ask.
         let is_in_row = in_row || is_swept || !changes; // mutant dump-tail-always-new: let is_in_row = !changes;
-        Ok(Dumped::Call { time, key, method, outcome, is_in_row })
+        Ok(Dumped::Asked { time, key, method, outcome, is_in_row })
     }
 }

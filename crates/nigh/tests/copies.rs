@@ -178,7 +178,7 @@ fn dumped(dir: &Path, entity: Option<&str>) -> (Vec<String>, Vec<String>) {
                     [schemas.key.to_json(&key), schemas.state.to_json(&state)].map(Result::unwrap);
                 format!("{key}={state}")
             }
-            Dumped::Call { key, method, outcome, is_in_row, .. } => {
+            Dumped::Asked { key, method, outcome, is_in_row, .. } => {
                 let key = schemas.key.to_json(&key).expect("a key");
                 format!("{method} {key} {outcome:?}{}", if is_in_row { "" } else { "+" })
             }

@@ -175,7 +175,7 @@ impl<R> Shard<R> {
         let record = Ran {
             id, time, fingerprint, entity, key, method, order, keyed, outcome, redo, deleted, seed, staged, timers, others,
         };
-        self.record(Record::Ran(record)); // mutant home-commit-split: let rest = Ran { id: None, others: record.others.clone(), ..record.clone() }; self.record(Record::Ran(Ran { others: vec![], ..record })); if !rest.others.is_empty() { self.record(Record::Ran(rest)); }
+        self.record(Record::Ran(record)); // mutant home-commit-split: [Ran { others: vec![], ..record.clone() }, Ran { id: None, redo: Default::default(), ..record.clone() }].into_iter().take(1 + usize::from(!record.others.is_empty())).for_each(|half| self.record(Record::Ran(half)));
         // R5, R6: durable first, errors too. Nothing of this memory is seen outside before it is in the log.
         #[rustfmt::skip]
         let done_gate = self.log.next(); // mutant answer-before-sync: let done_gate = self.log.durable();
