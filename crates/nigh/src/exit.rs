@@ -16,6 +16,6 @@ pub(crate) fn end_process(why: &str, status: i32) -> ! {
     // A subscriber is the program's own, and may panic.
     let _ = std::panic::catch_unwind(|| tracing::error!("{why}"));
     #[rustfmt::skip]
-    let _ = writeln!(std::io::stderr(), "nigh: {why}: the process ends"); // mutant end-must-be-told: let _ = eprintln!("nigh: {why}: the process ends");
+    let _ = writeln!(std::io::stderr(), "nigh: {why}: the process ends"); // mutant end-must-be-told: let _ = { eprintln!("nigh: {why}: the process ends"); std::io::Result::Ok(()) };
     std::process::exit(status)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use nigh_proto::shards::record::{Other, Ran, Record};
 use nigh_proto::shards::{Position, ShardId};
-use nigh_wire::{Bytes, Cause, Wire};
+use nigh_wire::{Bytes, Cause, DecodeError, Wire};
 
 use crate::shards::host::{Cell, Host};
 use crate::store::{Rows, StoreError};
@@ -37,6 +37,29 @@ pub(crate) struct Memory {
     cells: Vec<BTreeMap<Name, Held>>,
     rowed: Rowed,
     cold: Cold,
+    /// What the log's tail says of entities that were not loaded since the start; less than a log holds.
+    tail: Vec<BTreeMap<Name, Tail>>,
+}
+
+/// What the log's tail says of one entity.
+struct Tail {
+    key: Bytes,
+    /// Redo by place, in order; `None`: it became its default.
+    changes: Vec<(Position, Option<Bytes>)>,
+}
+
+/// An entity that is being read.
+pub(crate) struct Loading {
+    loader: Arc<Loader>,
+    /// How many had been let go when it began.
+    gone: u64,
+}
+
+impl Loading {
+    /// Reads it, also without the lock.
+    pub(crate) fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Loaded, StoreError> {
+        self.loader.load(shard, name, key)
+    }
 }
 
 /// Which entity: its host's number and its ordered key.
@@ -87,7 +110,7 @@ pub(crate) fn row_key(entity: &str, order: &[u8]) -> Vec<u8> {
 }
 
 /// Reads entities from the state file: also without the lock under which memory is.
-pub(crate) struct Loader {
+struct Loader {
     hosts: Arc<[Box<dyn Host>]>,
     rows: Arc<dyn Rows>,
 }
@@ -105,6 +128,7 @@ impl Memory {
             cells: (0..shards).map(|_| BTreeMap::new()).collect(),
             rowed: Rowed::new(shards),
             cold: Cold::new(size_max),
+            tail: (0..shards).map(|_| BTreeMap::new()).collect(),
         }
     }
 
@@ -122,18 +146,48 @@ impl Memory {
     }
 
     /// What reads an entity that is not in memory; `None` if it is.
-    pub(crate) fn loader_of(&self, shard: ShardId, name: &Name) -> Option<Arc<Loader>> {
-        (!self.cells[shard.0 as usize].contains_key(name)).then(|| self.loader.clone())
+    pub(crate) fn loader_of(&self, shard: ShardId, name: &Name) -> Option<Loading> {
+        let cold = !self.cells[shard.0 as usize].contains_key(name);
+        cold.then(|| Loading { loader: self.loader.clone(), gone: self.cold.gone() })
     }
 
-    /// Takes in what was read without the lock. Only who runs methods loads, so nobody else did meanwhile.
-    pub(crate) fn put_loaded(&mut self, shard: ShardId, name: &Name, loaded: Loaded) {
-        let Loaded { held, emptied } = loaded;
+    /// Takes in what was read without the lock, and what the log's tail says of it.
+    ///
+    /// # Errors
+    ///
+    /// Its row was read once more, and could not be; or what the tail says does not fit.
+    pub(crate) fn put_loaded(
+        &mut self,
+        shard: ShardId,
+        name: &Name,
+        key: &Bytes,
+        loading: &Loading,
+        mut loaded: Loaded,
+    ) -> Result<(), StoreError> {
+        if self.cells[shard.0 as usize].contains_key(name) {
+            return Ok(());
+        }
+        // Another thread may have loaded it meanwhile, written its row, and let it go: then what was read is old.
+        let old = loading.gone != self.cold.gone(); // mutant stale-load-kept: let old = loading.gone > self.cold.gone();
+        if old {
+            loaded = self.loader.load(shard, name, key)?;
+        }
+        let Loaded { mut held, emptied } = loaded;
         if let Some(since) = emptied {
             self.rowed.emptied(shard, name, since);
         }
+        if let Some(tail) = self.tail[shard.0 as usize].remove(name) {
+            let applied = held.repeat(tail).map_err(|(position, why)| {
+                StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0))
+            })?;
+            match applied {
+                Some(first) => self.rowed.changed(shard, name, first),
+                None => self.rowed.unchanged(shard, name),
+            }
+        }
         self.cold.loaded(shard, name, held.size);
         self.cells[shard.0 as usize].insert(name.clone(), held);
+        Ok(())
     }
 
     /// Takes an entity out, loading it if it is cold. It must be put back.
@@ -143,8 +197,9 @@ impl Memory {
         name: &Name,
         key: &Bytes,
     ) -> Result<Box<dyn Cell>, StoreError> {
-        if let Some(loader) = self.loader_of(shard, name) {
-            self.put_loaded(shard, name, loader.load(shard, name, key)?);
+        if let Some(loading) = self.loader_of(shard, name) {
+            let loaded = loading.load(shard, name, key)?;
+            self.put_loaded(shard, name, key, &loading, loaded)?;
         }
         let held = self.cells[shard.0 as usize].get_mut(name).expect("it was there, or loaded just now");
         held.used = true;
@@ -171,7 +226,7 @@ impl Memory {
         self.let_go();
     }
 
-    /// Repeats a record of the log's tail, where the row that was loaded does not hold it.
+    /// Keeps a record of the log's tail until its entities are loaded: a start reads no rows.
     pub(crate) fn replay(
         &mut self,
         shard: ShardId,
@@ -180,19 +235,19 @@ impl Memory {
     ) -> Result<(), StoreError> {
         let Record::Ran(Ran { entity, key, redo, deleted, others, .. }) = record else { return Ok(()) };
         if !redo.is_empty() || *deleted {
-            self.repeat(shard, position, entity, key, (!deleted).then_some(redo))?;
+            self.keep(shard, position, entity, key, (!deleted).then_some(redo))?;
         }
         for Other { entity, key, redo } in others {
             let others = Some(redo); // mutant others-not-repeated: let others = Some(redo).filter(|redo| redo.len() == usize::MAX);
             if others.is_some() {
-                self.repeat(shard, position, entity, key, others)?;
+                self.keep(shard, position, entity, key, others)?;
             }
         }
         Ok(())
     }
 
     /// `None`: it became its default.
-    fn repeat(
+    fn keep(
         &mut self,
         shard: ShardId,
         position: Position,
@@ -205,24 +260,39 @@ impl Memory {
         let host = self.loader.hosts.iter().position(|h| h.name() == entity);
         let host = host.ok_or_else(|| corrupt(format!("entity `{entity}` is not in this build")))?;
         let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
-        let mut cell = self.take(shard, &name, key)?;
-        let held = self.cells[shard.0 as usize].get(&name).expect("it was just taken");
-        if held.changed.is_some_and(|changed| changed >= position) {
-            self.put_back(shard, &name, cell, None);
-            return Ok(());
-        }
-        match redo {
-            Some(redo) => cell.apply(redo).map_err(|e| corrupt(e.to_string()))?,
-            None => cell.reset(),
-        }
-        self.put_back(shard, &name, cell, Some((position, redo.map_or(0, Bytes::len))));
+        self.rowed.changed(shard, &name, position);
+        let new = || Tail { key: key.clone(), changes: vec![] };
+        let tail = self.tail[shard.0 as usize].entry(name).or_insert_with(new);
+        tail.changes.push((position, redo.cloned()));
         Ok(())
+    }
+}
+
+impl Held {
+    /// Repeats what its row does not hold, and says where that begins; or where it does not fit, and why.
+    fn repeat(&mut self, tail: Tail) -> Result<Option<Position>, (Position, DecodeError)> {
+        let mut first = None;
+        for (position, redo) in tail.changes {
+            let done = self.changed.is_some_and(|changed| changed >= position); // mutant cold-repeats-twice: let done = self.changed.is_some_and(|changed| changed.0 == u64::MAX);
+            if done {
+                continue;
+            }
+            let cell = self.cell.as_mut().expect("it was read just now");
+            match &redo {
+                Some(redo) => cell.apply(redo).map_err(|why| (position, why))?,
+                None => cell.reset(),
+            }
+            self.changed = Some(position);
+            self.size += size_of(redo.map_or(0, |redo| redo.len())) - size_of(0);
+            first = first.or(Some(position));
+        }
+        Ok(first)
     }
 }
 
 impl Loader {
     /// Reads an entity; one that has no row is as nobody changed it yet.
-    pub(crate) fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Loaded, StoreError> {
+    fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Loaded, StoreError> {
         let host = &self.hosts[name.host];
         let Some(row) = self.rows.read(shard, &self.row_key(name))? else {
             let cell = Some(host.fresh());
@@ -245,3 +315,6 @@ impl Loader {
         row_key(self.hosts[name.host].name(), &name.order)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -416,8 +416,7 @@ impl Owner {
         core.memory.name(host, key).map_err(|cause| cause.to_string())
     }
 
-    /// Takes an entity out. A cold one is read without the lock: the committer goes on meanwhile, and nobody else runs
-    /// methods, so nobody else loads.
+    /// Takes an entity out. A cold one is read without the lock: the committer goes on meanwhile.
     fn take<'a>(
         &'a self,
         mut core: MutexGuard<'a, Core>,
@@ -426,13 +425,13 @@ impl Owner {
         key: &Bytes,
     ) -> (MutexGuard<'a, Core>, Box<dyn Cell>) {
         let done = |core: &MutexGuard<'_, Core>, error: StoreError| -> ! { fatal(&core.clock, &error) };
-        if let Some(loader) = core.memory.loader_of(shard, name) {
+        if let Some(loading) = core.memory.loader_of(shard, name) {
             drop(core);
-            let loaded = loader.load(shard, name, key);
+            let loaded = loading.load(shard, name, key);
             core = self.core();
-            match loaded {
-                Ok(loaded) => core.memory.put_loaded(shard, name, loaded),
-                Err(error) => done(&core, error),
+            let put = loaded.and_then(|loaded| core.memory.put_loaded(shard, name, key, &loading, loaded));
+            if let Err(error) = put {
+                done(&core, error);
             }
         }
         match core.memory.take(shard, name, key) {

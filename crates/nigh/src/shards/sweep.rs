@@ -162,7 +162,7 @@ impl Sweep {
         progress: &Progress,
     ) -> Result<Stepped, StoreError> {
         while let Some(left) = self.left.pop() {
-            self.collect(owner, left);
+            self.collect(owner, left)?;
             let alone = !self.writes.is_empty() && buggify!("sweep.rows.alone");
             if self.writes.len() >= ROWS_PER_WRITE_MAX || alone {
                 self.write(owner, rows)?;
@@ -193,7 +193,7 @@ impl Sweep {
     }
 
     /// Adds rows of what is durable of one shard, and says what is left of it.
-    fn collect(&mut self, owner: &Owner, mut left: Left) {
+    fn collect(&mut self, owner: &Owner, mut left: Left) -> Result<(), StoreError> {
         let Left { shard, since, .. } = left;
         let before = self.writes.len();
         let mut core = owner.core();
@@ -207,19 +207,36 @@ impl Sweep {
             self.writes.push(RowWrite { shard, key: table_key(&key), position, value });
         }
         let tables_clean = machine.rows_through() >= since;
-        let found = core.memory.sweep(shard, since, durable, left.from.take(), ROWS_PER_WRITE_MAX);
+        let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_WRITE_MAX);
         drop(core);
         self.writes.extend(found.rows);
         self.written.extend(found.written);
         left.waits |= found.waits;
+        if !found.cold.is_empty() {
+            // What stands before them is written, and not found again.
+            load(owner, shard, found.cold)?;
+            self.left.push(left);
+            return Ok(());
+        }
         let more = found.next.is_some();
         if more {
             self.left.push(Left { from: found.next, ..left });
         } else if left.waits || !tables_clean {
             let list = if self.writes.len() > before { &mut self.left } else { &mut self.waiting };
-            list.push(Left { waits: false, ..left });
+            list.push(Left { from: None, waits: false, ..left });
         }
+        Ok(())
     }
+}
+
+/// Loads entities of which only the log's tail speaks, one lock each: calls go on meanwhile.
+fn load(owner: &Owner, shard: ShardId, cold: Vec<(Name, Bytes)>) -> Result<(), StoreError> {
+    for (name, key) in cold {
+        let Some(loading) = owner.core().memory.loader_of(shard, &name) else { continue };
+        let loaded = loading.load(shard, &name, &key)?;
+        owner.core().memory.put_loaded(shard, &name, &key, &loading, loaded)?;
+    }
+    Ok(())
 }
 
 /// Key of a table's row in the state file.

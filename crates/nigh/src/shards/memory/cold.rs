@@ -26,6 +26,8 @@ pub(super) struct Cold {
     queue: VecDeque<(ShardId, Name)>,
     size: usize,
     size_max: usize,
+    /// How many were let go.
+    gone: u64,
 }
 
 /// What an entity of so many encoded bytes takes in memory: an estimate.
@@ -35,12 +37,16 @@ pub(super) fn size_of(encoded: usize) -> usize {
 
 impl Cold {
     pub(super) fn new(size_max: usize) -> Self {
-        Cold { queue: VecDeque::new(), size: 0, size_max }
+        Cold { queue: VecDeque::new(), size: 0, size_max, gone: 0 }
     }
     /// One came in.
     pub(super) fn loaded(&mut self, shard: ShardId, name: &Name, size: usize) {
         self.queue.push_back((shard, name.clone()));
         self.size += size;
+    }
+    /// How many were let go since the start.
+    pub(super) fn gone(&self) -> u64 {
+        self.gone
     }
     /// One of those grew.
     pub(super) fn grew(&mut self, size: usize) {
@@ -101,6 +107,7 @@ impl Memory {
                 continue;
             }
             self.cold.size -= held.size;
+            self.cold.gone += 1;
             cells.remove(&name);
         }
     }

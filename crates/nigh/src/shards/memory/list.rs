@@ -12,7 +12,7 @@ use crate::store::StoreError;
 impl Memory {
     /// Encoded keys of one entity type that exist, over all shards, in order.
     pub(crate) fn list(
-        &self,
+        &mut self,
         host: usize,
         after: Option<&Bytes>,
         limit: usize,
@@ -29,10 +29,12 @@ impl Memory {
             // Up to here every shard was read.
             let mut read_to: Option<Vec<u8>> = None;
             for shard in 0..shards {
+                let loaded_to =
+                    self.load_tail(shard, host, after.as_deref(), part).map_err(ListError::Store)?;
                 let last = self
                     .list_shard(shard, host, after.as_deref(), part, &mut found)
                     .map_err(ListError::Store)?;
-                if let Some(last) = last {
+                for last in [loaded_to, last].into_iter().flatten() {
                     read_to = Some(read_to.map_or(last.clone(), |to| to.min(last)));
                 }
             }
@@ -43,6 +45,29 @@ impl Memory {
             }
             part *= 2;
         }
+    }
+
+    /// Loads the first `max` entities of which only the log's tail speaks, since they may have no row. Returns where it
+    /// stopped; `None` if there are no more.
+    fn load_tail(
+        &mut self,
+        shard: usize,
+        host: usize,
+        after: Option<&[u8]>,
+        max: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let from = Name { host, order: after.unwrap_or_default().into() };
+        let of_host = self.tail[shard].range(from..).take_while(|(name, _)| name.host == host);
+        let names: Vec<(Name, Bytes)> =
+            of_host.take(max).map(|(name, tail)| (name.clone(), tail.key.clone())).collect();
+        for (name, key) in &names {
+            let id = ShardId(shard as u32);
+            if let Some(loading) = self.loader_of(id, name) {
+                let loaded = loading.load(id, name, key)?;
+                self.put_loaded(id, name, key, &loading, loaded)?;
+            }
+        }
+        Ok(names.last().filter(|_| names.len() == max).map(|(name, _)| name.order.to_vec()))
     }
 
     /// Adds the keys of the first `rows_max` rows of one shard, corrected by what is in memory. Returns where it

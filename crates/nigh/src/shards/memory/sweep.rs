@@ -12,6 +12,7 @@ use nigh_proto::shards::{Position, ShardId};
 use super::cold::size_of;
 use super::{EntityRow, Memory, Name};
 use crate::store::RowWrite;
+use nigh_wire::Bytes;
 
 /// What of memory is in rows, by shard.
 pub(super) struct Rowed {
@@ -43,6 +44,8 @@ pub(crate) struct Found {
     pub(crate) rows: Vec<RowWrite>,
     /// One for each row.
     pub(crate) written: Vec<Written>,
+    /// To be loaded first: with their keys.
+    pub(crate) cold: Vec<(Name, Bytes)>,
     /// Where to go on; `None`: there is no more.
     pub(crate) next: Option<Name>,
     /// Some has changed and is not durable yet.
@@ -58,6 +61,10 @@ impl Rowed {
     pub(super) fn changed(&mut self, shard: ShardId, name: &Name, position: Position) {
         self.dirty[shard.0 as usize].entry(name.clone()).or_insert(position);
         self.emptied[shard.0 as usize].remove(name); // mutant emptied-row-removed-late: self.emptied[shard.0 as usize].len();
+    }
+    /// Its row holds all there is.
+    pub(super) fn unchanged(&mut self, shard: ShardId, name: &Name) {
+        self.dirty[shard.0 as usize].remove(name);
     }
     /// It is its default, and has a row.
     pub(super) fn emptied(&mut self, shard: ShardId, name: &Name, since: Position) {
@@ -77,7 +84,7 @@ impl Memory {
         max: usize,
     ) -> Found {
         let at = shard.0 as usize;
-        let mut found = Found { rows: vec![], written: vec![], next: None, waits: false };
+        let mut found = Found { rows: vec![], written: vec![], cold: vec![], next: None, waits: false };
         if from.is_none() {
             self.sweep_emptied(shard, &mut found);
         }
@@ -87,7 +94,15 @@ impl Memory {
             if *first >= since {
                 continue;
             }
-            let held = &self.cells[at][name];
+            let Some(held) = self.cells[at].get(name) else {
+                let tail =
+                    self.tail[at].get(name).expect("what changed is in memory, or only in the log's tail");
+                found.cold.push((name.clone(), tail.key.clone()));
+                if found.cold.len() >= max {
+                    break;
+                }
+                continue;
+            };
             let ready = held.changed.is_some_and(|changed| changed < durable); // mutant sweep-undurable: let ready = held.changed.is_some_and(|changed| changed < durable || durable.0 > 0);
             if !ready || held.cell.is_none() {
                 found.waits = true;
@@ -108,8 +123,8 @@ impl Memory {
 
     /// Rows that the log no longer needs.
     fn sweep_emptied(&mut self, shard: ShardId, found: &mut Found) {
-        let cut = self.rowed.cut[shard.0 as usize];
-        let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut); // mutant emptied-row-removed-early: let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut || cut.0 < u64::MAX);
+        let cut = self.rowed.cut[shard.0 as usize]; // mutant emptied-row-removed-early: let cut = Position(u64::MAX);
+        let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut);
         for (name, since) in old {
             let key = self.loader.row_key(name).into();
             found.rows.push(RowWrite { shard, key, position: *since, value: None });

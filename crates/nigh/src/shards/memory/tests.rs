@@ -1,0 +1,84 @@
+//! What two threads may do to one entity while it is read.
+
+use std::sync::Arc;
+
+use nigh_proto::shards::{Position, ShardId};
+use nigh_wire::{Bytes, Out};
+
+use super::{Memory, Name};
+use crate::prelude::*;
+use crate::shards::host::{Host, HostOf};
+use crate::store::MemoryStore;
+
+#[derive(Default, State)]
+struct Desk {
+    notes: u64,
+}
+
+#[nigh::entity(key = u64)]
+impl Desk {
+    pub(crate) fn note(&mut self) {
+        self.notes += 1;
+    }
+}
+
+const SHARD: ShardId = ShardId(0);
+
+/// Without room for anything that is clean.
+fn memory() -> (Memory, Name, Bytes) {
+    let hosts: Arc<[Box<dyn Host>]> = Arc::new([Box::new(HostOf::<Desk>::new())]);
+    let memory = Memory::new(hosts, MemoryStore::new(1, 7).open().rows, 1, 0);
+    let key = nigh_wire::encode(&3u64);
+    let name = memory.name(0, &key).expect("a key");
+    (memory, name, key)
+}
+
+fn redo(notes: u64) -> Bytes {
+    let mut redo = Out::default();
+    redo.var(0);
+    redo.var(notes);
+    redo.into_bytes()
+}
+
+/// As a method does at a place, and its commit, sweep and letting go.
+fn change(memory: &mut Memory, name: &Name, key: &Bytes, place: u64) {
+    let mut cell = memory.take(SHARD, name, key).expect("reads");
+    cell.apply(&redo(place + 1)).expect("a change");
+    memory.put_back(SHARD, name, cell, Some((Position(place), 2)));
+    let durable = Position(place + 1);
+    let found = memory.sweep(SHARD, durable, durable, None, 256);
+    memory.loader.rows.write(&found.rows).expect("writes");
+    memory.wrote(found.written);
+}
+
+fn notes(memory: &mut Memory, name: &Name, key: &Bytes) -> Bytes {
+    let cell = memory.take(SHARD, name, key).expect("reads");
+    let snapshot = cell.snapshot();
+    memory.put_back(SHARD, name, cell, None);
+    snapshot
+}
+
+#[test]
+fn what_was_read_before_a_change_is_read_again() {
+    let (mut memory, name, key) = memory();
+    let loading = memory.loader_of(SHARD, &name).expect("it is cold");
+    let loaded = loading.load(SHARD, &name, &key).expect("reads");
+    change(&mut memory, &name, &key, 0);
+    // It had a second chance, since it was used.
+    memory.wrote(vec![]);
+    assert!(memory.loader_of(SHARD, &name).is_some(), "it was let go");
+    memory.put_loaded(SHARD, &name, &key, &loading, loaded).expect("reads again");
+    assert_eq!(notes(&mut memory, &name, &key), nigh_wire::encode(&1u64));
+}
+
+#[test]
+fn what_is_in_memory_stays() {
+    let (mut memory, name, key) = memory();
+    let loading = memory.loader_of(SHARD, &name).expect("it is cold");
+    let loaded = loading.load(SHARD, &name, &key).expect("reads");
+    let mut cell = memory.take(SHARD, &name, &key).expect("reads");
+    cell.apply(&redo(1)).expect("a change");
+    memory.put_back(SHARD, &name, cell, Some((Position(0), 2)));
+    memory.put_loaded(SHARD, &name, &key, &loading, loaded).expect("keeps");
+    assert_eq!(notes(&mut memory, &name, &key), nigh_wire::encode(&1u64));
+}
