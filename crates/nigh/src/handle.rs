@@ -117,8 +117,8 @@ impl Nigh {
         self.performer.perform(ask)
     }
 
-    /// Copies the store of this process into a new directory of this name, in the folder of [`Config::backups`]
-    /// (crate::Config::backups): what doors do. Calls go on meanwhile.
+    /// Copies the store of this process into a new directory of this name, in the folder of
+    /// [`Config::backups`](crate::Config::backups): what doors do. Calls go on meanwhile.
     ///
     /// # Errors
     ///
