@@ -4,6 +4,7 @@
 #![allow(missing_docs, reason = "as above")]
 
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nigh::engine::{Ambient, Blueprint, Engine, Options};
@@ -137,6 +138,61 @@ impl Ambient for Still {
         panic!("{why}")
     }
     fn started(&self, _: CallId) {}
+}
+
+#[derive(Debug, Default, State)]
+pub struct Page {
+    text: Bytes,
+}
+
+#[nigh::entity(key = u64)]
+impl Page {
+    pub fn write(&mut self, text: Bytes) {
+        self.text = text;
+    }
+}
+
+/// A process whose log is full refuses, and takes calls again once its log was cut: though nothing is appended meanwhile.
+#[test]
+fn a_full_log_is_cut_while_calls_are_refused() {
+    let store = MemoryStore::new(1, 7);
+    let blueprint = Blueprint::new(App::new("pages").entity::<Page>()).expect("is right");
+    let role = Role { entities: ["Page".to_owned()].into(), ..Role::default() };
+    let memory_max = usize::MAX / 2;
+    let options = Options { role: "all".into(), shards: 1, has_peer: false, shared: false, memory_max, backups: None };
+    let opened = |_: Open<'_>| Ok(store.open());
+    let (mut engine, log) =
+        Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
+    let mut log = log.expect("it owns pages");
+    let nigh = engine.handle();
+    let mut write = |engine: &mut Engine, byte: u8| {
+        let text = Bytes::from(vec![byte; 1_000_000]);
+        let mut call = std::pin::pin!(nigh.call(Page::at(1u64).write(text)).into_future());
+        let mut context = Context::from_waker(Waker::noop());
+        let first = call.as_mut().poll(&mut context);
+        if let Some(group) = engine.poll_group(log.as_mut()) {
+            let appended = log.append(&group.appends);
+            engine.handle_appended(log.as_ref(), group, appended);
+        }
+        match first {
+            Poll::Ready(outcome) => Poll::Ready(outcome),
+            Poll::Pending => call.as_mut().poll(&mut context),
+        }
+    };
+    let mut written = 0u64;
+    let refused = loop {
+        match write(&mut engine, written as u8) {
+            Poll::Ready(Ok(())) => written += 1,
+            Poll::Ready(Err(error)) => break error,
+            Poll::Pending => panic!("an answer is there once it is durable"),
+        }
+        assert!(written < 300, "the log has no bound");
+    };
+    assert!(matches!(refused, CallError::Overloaded { .. }), "{refused:?}");
+    assert!(written > 256, "{written} MB are not 256 MiB");
+    while !engine.sweep().expect("writes back") {}
+    assert!(matches!(write(&mut engine, 1), Poll::Ready(Err(CallError::Overloaded { .. }))), "not cut yet");
+    assert_eq!(write(&mut engine, 2), Poll::Ready(Ok(())));
 }
 
 /// A list's change speaks of what was there before it.

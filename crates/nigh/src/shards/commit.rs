@@ -121,6 +121,9 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
     {
         owner.clock.end(&error.to_string(), EXIT_STORE);
     }
+    if cut.is_some() {
+        make_room(owner, log, progress);
+    }
     let clock = owner.clock.wall();
     let mut core = owner.core();
     let waiting = core.take_appendable();
@@ -142,6 +145,18 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
         }
     }
     (!group.appends.is_empty()).then_some(group)
+}
+
+/// A full log is cut at once: while calls are refused nothing is appended, with which it would go.
+fn make_room(owner: &Owner, log: &mut dyn Log, progress: &Progress) {
+    let full = is_log_full(log.size_bytes()); // mutant full-log-stays: let full = log.size_bytes() == u64::MAX;
+    if full {
+        if let Err(error) = log.cut_now() {
+            owner.clock.end(&error.to_string(), EXIT_STORE);
+        }
+        progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
+        owner.core().log_full = is_log_full(log.size_bytes());
+    }
 }
 
 /// The store has said what became of a group: its answers may leave, or the process ends (R9).

@@ -248,6 +248,12 @@ impl Owner {
         }
     }
 
+    /// Wakes the committer: the log may be cut.
+    pub(crate) fn nudge(&self) {
+        self.signal().append = true;
+        self.wake.notify_one();
+    }
+
     /// Tells the committer to end once everything is durable.
     pub(crate) fn stop_committer(&self) {
         self.signal().stop = true;

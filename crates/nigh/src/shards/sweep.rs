@@ -178,6 +178,7 @@ impl Sweep {
         owner.core().memory.cut(std::mem::take(&mut self.settled));
         #[rustfmt::skip]
         progress.cut_below(GroupId(self.group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(self.group.0 + 2));
+        owner.nudge();
         Ok(Stepped::Done)
     }
 

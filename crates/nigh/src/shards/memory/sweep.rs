@@ -86,7 +86,7 @@ impl Memory {
         let at = shard.0 as usize;
         let mut found = Found { rows: vec![], written: vec![], cold: vec![], next: None, waits: false };
         if from.is_none() {
-            self.sweep_emptied(shard, &mut found);
+            self.sweep_emptied(shard, max, &mut found);
         }
         let from = from.map_or(Bound::Unbounded, Bound::Excluded);
         let mut names = Vec::new();
@@ -121,11 +121,11 @@ impl Memory {
         found
     }
 
-    /// Rows that the log no longer needs.
-    fn sweep_emptied(&mut self, shard: ShardId, found: &mut Found) {
+    /// Rows that the log no longer needs, at most `max`: the others go with the next sweep.
+    fn sweep_emptied(&mut self, shard: ShardId, max: usize, found: &mut Found) {
         let cut = self.rowed.cut[shard.0 as usize]; // mutant emptied-row-removed-early: let cut = Position(u64::MAX);
         let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut);
-        for (name, since) in old {
+        for (name, since) in old.take(max) {
             let key = self.loader.row_key(name).into();
             found.rows.push(RowWrite { shard, key, position: *since, value: None });
             let (name, position) = (name.clone(), *since);
