@@ -159,7 +159,8 @@ fn a_full_log_is_cut_while_calls_are_refused() {
     let blueprint = Blueprint::new(App::new("pages").entity::<Page>()).expect("is right");
     let role = Role { entities: ["Page".to_owned()].into(), ..Role::default() };
     let memory_max = usize::MAX / 2;
-    let options = Options { role: "all".into(), shards: 1, has_peer: false, shared: false, memory_max, backups: None };
+    let options =
+        Options { role: "all".into(), shards: 1, has_peer: false, shared: false, memory_max, backups: None };
     let opened = |_: Open<'_>| Ok(store.open());
     let (mut engine, log) =
         Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
