@@ -73,9 +73,9 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             fn begin(&mut self) -> Self::Saved {
                 ::nigh::__private::save((#(#parts::begin(&mut self.#names),)*))
             }
+            fn release(&mut self) { #(#parts::release(&mut self.#names);)* }
             fn undo(&mut self, saved: Self::Saved) {
                 let (#(#saved,)*) = ::nigh::__private::saved(saved);
-                #(#parts::release(&mut self.#names);)*
                 #(#parts::undo(&mut self.#names, #saved);)*
             }
             fn commit(&mut self, saved: Self::Saved, redo: &mut ::nigh::__private::Out) -> bool {

@@ -13,6 +13,7 @@ use nigh_wire::{Bytes, Out};
 
 use crate::engine::AnyEntity;
 use crate::entity::Entity;
+use crate::performer::KEY_SIZE_MAX;
 use crate::shards::host::{Cell, Host, fresh_cell};
 
 /// Entities that one method may ask for. More would be a commit that nobody bounds: each is a change and a row.
@@ -56,8 +57,10 @@ impl Others {
     ///
     /// # Panics
     ///
-    /// There is none here, or it would be one too many: the method is undone.
+    /// There is none here, its key is too long, or it would be one too many: the method is undone.
     pub(crate) fn at<O: Entity>(&mut self, key: Bytes) -> &mut O {
+        let fits = key.len() <= KEY_SIZE_MAX; // mutant other-key-unbounded: let fits = true;
+        assert!(fits, "`tx.at`: a key has at most {KEY_SIZE_MAX} bytes encoded");
         let name = O::name();
         let found = self.taken.iter().position(|taken| *taken.entity == *name && taken.key == key);
         let at = found.unwrap_or_else(|| {
@@ -86,6 +89,11 @@ impl Others {
             }
         }
         changes
+    }
+
+    /// The method has failed: first half of undoing.
+    pub(crate) fn release(&mut self) {
+        self.taken.iter_mut().for_each(|taken| taken.cell.release());
     }
 
     /// The method has failed: nothing changed.

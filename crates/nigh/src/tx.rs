@@ -109,7 +109,7 @@ impl<S: Entity> Tx<S> {
     ///
     /// # Panics
     ///
-    /// It has another home, is the entity itself, or is the 257th: the method is undone, and its call settles as not done.
+    /// It has another home, a key of over 1 KiB, is the entity itself, or is the 257th: the method is undone, and its call settles as not done.
     pub fn at<O: Entity<Home = S::Home>>(&mut self, key: impl IntoArg<O::Key>) -> &mut O {
         let key = nigh_wire::encode(&key.into_arg());
         let me = S::name() == O::name() && key == self.core.key;

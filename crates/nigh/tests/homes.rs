@@ -27,6 +27,7 @@ impl Homed<UserId> for OrderId {
 #[derive(Debug, Default, State)]
 pub struct Wallet {
     cents: u64,
+    notes: List<String>,
 }
 
 #[derive(Debug, Default, State)]
@@ -58,6 +59,22 @@ impl Wallet {
         }
         count
     }
+    pub fn write(&mut self, note: String) -> u64 {
+        self.notes.push(note);
+        self.notes.len() as u64
+    }
+    /// Moves a whole collection to another entity.
+    pub fn hand_over(&mut self, tx: &mut Tx<Self>, order: OrderId, fails: bool) -> Result<u64, u64> {
+        let order = tx.at::<Order>(order);
+        order.notes = std::mem::take(&mut self.notes);
+        let count = order.notes.len() as u64;
+        if fails { Err(count) } else { Ok(count) }
+    }
+    pub fn open(&mut self, tx: &mut Tx<Self>, label: String) -> u64 {
+        let user = tx.key();
+        tx.at::<Drawer>(Slot { user, label }).open += 1;
+        1
+    }
     pub fn look_at_me(&mut self, tx: &mut Tx<Self>) -> u64 {
         let me = tx.key();
         tx.at::<Wallet>(me).cents
@@ -74,8 +91,33 @@ impl Order {
     }
 }
 
+/// Whose key is also their home: a long one is another's.
+#[derive(Debug, Default, State)]
+pub struct Drawer {
+    open: u64,
+}
+
+#[derive(Wire, Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    user: UserId,
+    label: String,
+}
+
+impl Homed<UserId> for Slot {
+    fn home(&self) -> UserId {
+        self.user.clone()
+    }
+}
+
+#[nigh::entity(key = Slot, home = UserId)]
+impl Drawer {
+    pub fn open(&mut self) {
+        self.open += 1;
+    }
+}
+
 fn app() -> App {
-    App::new("homes").entity::<Wallet>().entity::<Order>()
+    App::new("homes").entity::<Wallet>().entity::<Order>().entity::<Drawer>()
 }
 
 fn order(user: &str, number: u64) -> OrderId {
@@ -134,10 +176,36 @@ async fn what_cannot_be_asked_for_is_not_done_and_says_why() {
     not_done(pay, "lists no entity `Order`");
 }
 
+/// What a method moved from one entity to another is back where it was when it fails.
+#[tokio::test]
+async fn a_collection_that_moved_comes_back() {
+    let node = app().start(Config::memory()).await.expect("opens");
+    let nigh = node.handle();
+    assert_eq!(nigh.call(Wallet::at("ada").write("mine".to_owned())).await, Ok(1));
+    let over = |fails| Wallet::at("ada").hand_over(order("ada", 1), fails);
+    assert_eq!(nigh.call(over(true)).await, Err(CallError::Failed(1)));
+    assert_eq!(nigh.call(Order::at(order("ada", 1)).paid()).await, Ok((0, 0)));
+    assert_eq!(nigh.call(Wallet::at("ada").write("more".to_owned())).await, Ok(2));
+    assert_eq!(nigh.call(over(false)).await, Ok(2));
+    assert_eq!(nigh.call(Order::at(order("ada", 1)).paid()).await, Ok((0, 2)));
+    assert_eq!(nigh.call(Wallet::at("ada").write("again".to_owned())).await, Ok(1));
+}
+
+/// A key that a method made of what it was told: as large as it may be, and one byte more.
+#[tokio::test]
+async fn keys_asked_for_are_bounded() {
+    let node = app().start(Config::memory()).await.expect("opens");
+    let nigh = node.handle();
+    // Two lengths, a name of three letters.
+    let label = |size: usize| "x".repeat(size - 1 - 3 - 2);
+    assert_eq!(nigh.call(Wallet::at("ada").open(label(1024))).await, Ok(1));
+    not_done(nigh.call(Wallet::at("ada").open(label(1025))).await, "at most 1024 bytes");
+}
+
 /// As a user tests a method: without a node.
 #[test]
 fn a_unit_test_sees_what_was_changed_beside() {
-    let mut wallet = Wallet { cents: 50 };
+    let mut wallet = Wallet { cents: 50, ..Wallet::default() };
     let mut tx = Tx::detached("ada");
     assert_eq!(wallet.pay(&mut tx, order("ada", 7), 20), Ok(20));
     assert_eq!(tx.at::<Order>(order("ada", 7)).paid, 20);

@@ -111,11 +111,13 @@ fn perform<S: Entity>(state: &mut S, core: &mut TxCore, call: nigh::__wire::Part
             Ok(value.to_bytes())
         }
         Ok(Ok(Reply::Err(value))) => {
+            state.release();
             state.undo(saved);
             Err(value.to_bytes())
         }
         Ok(Err(cause)) => panic!("{cause}"),
         Err(_) => {
+            state.release();
             state.undo(saved);
             Err(Bytes::from_static(b"panicked"))
         }

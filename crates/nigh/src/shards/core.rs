@@ -142,7 +142,7 @@ impl Core {
     }
 
     /// True if what was committed waits for the disk in such amounts that no more is taken.
-    pub(crate) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&mut self) -> bool {
         self.log_full || self.memory.is_full()
     }
 }

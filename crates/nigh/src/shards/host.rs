@@ -63,6 +63,8 @@ pub(crate) trait Cell: Send {
     fn state_mut(&mut self) -> &mut dyn Any;
     /// A method of another entity is about to change it.
     fn begin(&mut self);
+    /// That method has failed: first half of undoing.
+    fn release(&mut self);
     /// That method has failed: it is as before.
     fn undo(&mut self);
     /// That method has succeeded: appends what changed, true if anything did.
@@ -146,6 +148,16 @@ impl<S: Entity> Host for HostOf<S> {
     }
 }
 
+impl<S: Entity> CellOf<S> {
+    /// A method has failed: all that it had is as before. Every collection goes home before any is put back.
+    fn fail(&mut self, saved: S::Saved, tx: &mut TxCore) {
+        self.state.release();
+        tx.others.release(); // mutant others-not-released: tx.others.taken.len();
+        self.state.undo(saved);
+        tx.others.undo();
+    }
+}
+
 impl<S: Entity> Cell for CellOf<S> {
     fn write(&mut self, method: usize, tx: &mut TxCore, args: Value) -> Wrote {
         let Some(Run::Write(run)) = S::table().get(method) else {
@@ -158,8 +170,7 @@ impl<S: Entity> Cell for CellOf<S> {
             Ok(Ok(Reply::Ok(value))) => {
                 let value = value.to_bytes();
                 if value.len() > ANSWER_SIZE_MAX {
-                    self.state.undo(saved);
-                    tx.others.undo();
+                    self.fail(saved, tx);
                     return Wrote::Unfit(too_large(value.len()));
                 }
                 let mut redo = Out::with_capacity(64);
@@ -173,8 +184,7 @@ impl<S: Entity> Cell for CellOf<S> {
                 Wrote::Ok { value, redo: redo.into_bytes(), others: tx.others.commit() }
             }
             Ok(Ok(Reply::Err(error))) => {
-                self.state.undo(saved);
-                tx.others.undo();
+                self.fail(saved, tx);
                 let error = error.to_bytes();
                 if error.len() > ANSWER_SIZE_MAX {
                     return Wrote::Unfit(too_large(error.len()));
@@ -182,13 +192,11 @@ impl<S: Entity> Cell for CellOf<S> {
                 Wrote::Err(error)
             }
             Ok(Err(cause)) => {
-                self.state.undo(saved);
-                tx.others.undo();
+                self.fail(saved, tx);
                 Wrote::Unfit(cause)
             }
             Err(panic) => {
-                self.state.undo(saved);
-                tx.others.undo();
+                self.fail(saved, tx);
                 Wrote::Panicked(message_of(panic.as_ref()))
             }
         }
@@ -228,6 +236,9 @@ impl<S: Entity> Cell for CellOf<S> {
     }
     fn begin(&mut self) {
         self.saved = Some(self.state.begin());
+    }
+    fn release(&mut self) {
+        self.state.release();
     }
     fn undo(&mut self) {
         self.state.undo(self.saved.take().expect("it began"));

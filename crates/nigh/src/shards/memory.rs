@@ -238,10 +238,7 @@ impl Memory {
             self.keep(shard, position, entity, key, (!deleted).then_some(redo))?;
         }
         for Other { entity, key, redo } in others {
-            let others = Some(redo); // mutant others-not-repeated: let others = Some(redo).filter(|redo| redo.len() == usize::MAX);
-            if others.is_some() {
-                self.keep(shard, position, entity, key, others)?;
-            }
+            self.keep(shard, position, entity, key, Some(redo))?; // mutant others-not-repeated: self.keep(shard, position, entity, key, None)?;
         }
         Ok(())
     }

@@ -44,7 +44,11 @@ pub trait State: Sized + Send + 'static {
     /// A method is about to run.
     #[doc(hidden)]
     fn begin(&mut self) -> Self::Saved;
-    /// It failed: everything is as before it.
+    /// First half of undoing, done to all states of a commit before the second: a method may have moved a collection from one
+    /// to another.
+    #[doc(hidden)]
+    fn release(&mut self);
+    /// It failed: everything is as before it. After [`State::release`].
     #[doc(hidden)]
     fn undo(&mut self, saved: Self::Saved);
     /// It succeeded: appends what changed, true if anything did. [`State::apply`] reads it.

@@ -207,6 +207,7 @@ proptest! {
             ops.into_iter().for_each(|op| play(op, &mut state, &mut model));
             prop_assert_eq!(&state.model(), &model);
             if fails {
+                state.release();
                 state.undo(saved);
                 model = model_before;
                 prop_assert_eq!(state.bytes(), before);
@@ -294,6 +295,7 @@ fn a_panic_is_undone() {
         panic!("half way");
     });
     assert!(std::panic::catch_unwind(method).is_err());
+    state.release();
     state.undo(saved);
     assert_eq!(state, before);
 }
@@ -308,6 +310,7 @@ fn a_sparse_state_is_read_again() {
     assert_eq!(Shelf::restore(&mut Reader::stored(&snapshot)).as_ref(), Ok(&state));
     let (before, saved) = (state.clone(), state.begin());
     state.label.clear();
+    state.release();
     state.undo(saved);
     assert_eq!(state, before);
 }

@@ -17,7 +17,7 @@ const ENTITY_OVERHEAD: usize = 512;
 const SIZE_FACTOR: usize = 4;
 /// Entities looked at for each that is put back: more than come in, so that a full memory shrinks.
 const LOOKS_MAX: usize = 4;
-/// Entities looked at once rows were written: as many as a transaction holds, twice.
+/// Entities looked at once rows were written, or before a call is refused: as many as a transaction holds, twice.
 const LOOKS_SWEPT_MAX: usize = 512;
 
 /// How much is in memory, and what may go next.
@@ -68,8 +68,9 @@ impl Held {
 
 impl Memory {
     /// True if so much waits to be written back that no more is to be changed.
-    pub(crate) fn is_full(&self) -> bool {
-        // What is clean goes at once, so what is over waits.
+    pub(crate) fn is_full(&mut self) -> bool {
+        // What is clean goes now, so what is over waits: while calls are refused, nobody else would let it go.
+        self.let_some_go(LOOKS_SWEPT_MAX, false); // mutant full-of-clean: self.let_some_go(0, false);
         self.cold.size > self.cold.size_max.saturating_add(self.cold.size_max / 2) // mutant memory-never-full: self.cold.size == usize::MAX
     }
 

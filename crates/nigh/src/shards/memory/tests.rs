@@ -64,11 +64,19 @@ fn what_was_read_before_a_change_is_read_again() {
     let loading = memory.loader_of(SHARD, &name).expect("it is cold");
     let loaded = loading.load(SHARD, &name, &key).expect("reads");
     change(&mut memory, &name, &key, 0);
-    // It had a second chance, since it was used.
-    memory.wrote(vec![]);
     assert!(memory.loader_of(SHARD, &name).is_some(), "it was let go");
     memory.put_loaded(SHARD, &name, &key, &loading, loaded).expect("reads again");
     assert_eq!(notes(&mut memory, &name, &key), nigh_wire::encode(&1u64));
+}
+
+/// Nothing comes in while it is full, so that nothing would go: whoever asks makes room.
+#[test]
+fn a_memory_full_of_what_is_written_is_not_full() {
+    let (mut memory, name, key) = memory();
+    change(&mut memory, &name, &key, 0);
+    notes(&mut memory, &name, &key);
+    assert!(memory.size() > 0, "it has come in again");
+    assert!(!memory.is_full(), "{} bytes", memory.size());
 }
 
 #[test]

@@ -181,6 +181,7 @@ proptest! {
                 resume_unwind(other);
             }
             if end < 2 {
+                state.release();
                 state.undo(saved);
                 model = model_before;
             } else if let Some(redo) = redo_of(&mut state, saved) {
@@ -317,6 +318,7 @@ fn a_change_inside_costs_one_entry() {
             COSTS.set((0, 0));
             change(&mut state);
             if fails {
+                state.release();
                 state.undo(saved);
                 assert_eq!(COSTS.get(), (costs.0, 0));
             } else {

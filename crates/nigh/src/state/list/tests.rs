@@ -190,6 +190,7 @@ proptest! {
             ops.into_iter().for_each(|op| play(op, &mut state, &mut model));
             prop_assert_eq!(&plain(&state), &model);
             if fails {
+                state.release();
                 state.undo(saved);
                 model = model_before;
                 prop_assert_eq!(bytes(&state), before);
