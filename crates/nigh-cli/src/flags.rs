@@ -89,7 +89,7 @@ pub(crate) enum Store {
 pub(crate) enum Sim {
     /// Run one case of a test again, with its trace, as a failing test printed it; ends as `cargo test` does.
     Replay {
-        /// What stands in quotes after NIGH_SIM=, `seed=2589 sim=2 …`; or the whole line after `replay:`.
+        /// What stands in quotes after NIGH_SIM=, `seed=2589 sim=3 …`; or the whole line after `replay:`.
         case: String,
         /// Name of the test.
         test: Option<String>,

@@ -213,7 +213,7 @@ fn proves_a_store() {
     let opened = nigh::store::open_dir(&dir, options).expect("a new store");
     check(&verify, (2, "another process"));
     drop(opened);
-    check(&verify, (0, "sound: store 00000000000000000000000000000abc, format version 3, 4 shards"));
+    check(&verify, (0, "sound: store 00000000000000000000000000000abc, format version 4, 4 shards"));
     check(&format!("--json {verify}"), (0, r#""rows":{"bytes":0,"count":0}"#));
     let file = dir.join("state.redb");
     let mut bytes = std::fs::read(&file).expect("a file of the store");
@@ -287,7 +287,7 @@ fn replays_as_cargo_does() {
             format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
         assert_eq!((ran.status.code(), said.contains(says)), (Some(code), true), "{typed:?}: {said}");
     };
-    replay(&["seed=9 sim=2", "a::b", "-p", "shop"], &folder, (7, "seed=9 sim=2: test -p shop a::b\n"));
+    replay(&["seed=9 sim=3", "a::b", "-p", "shop"], &folder, (7, "seed=9 sim=3: test -p shop a::b\n"));
     replay(&["NIGH_SIM='seed=9' cargo test -p shop a"], &folder, (7, "seed=9: test -p shop a\n"));
     replay(&["seed=9"], &folder, (2, "of which test?"));
     replay(&["seed=9", "a"], &folder.join("none"), (2, "`cargo` does not start"));

@@ -1,6 +1,6 @@
 //! One run as text: everything that it follows from, in the line that replays it.
 //!
-//! `seed=2589 sim=2 lock=3fa2 on=two-webs clients=2 times=5 faults=[350ms crash 1 down 80ms]`. Fields in any order;
+//! `seed=2589 sim=3 lock=3fa2 on=two-webs clients=2 times=5 faults=[350ms crash 1 down 80ms]`. Fields in any order;
 //! what is left out is as the test has it. No quotes are needed inside, so it stands in a shell's or in Rust's.
 
 use std::fmt::{self, Display, Formatter};
@@ -9,7 +9,7 @@ use std::str::FromStr;
 use crate::plan::Planned;
 
 /// Version of the simulator: it changes whenever the same seed leads to another run.
-pub(crate) const SIM_VERSION: u32 = 2;
+pub(crate) const SIM_VERSION: u32 = 3;
 
 /// What a run follows from.
 #[derive(Clone, Debug, PartialEq, Eq)]

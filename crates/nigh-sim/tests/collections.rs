@@ -84,6 +84,6 @@ fn desks_are_in_order(sim: &mut Sim) {
 fn what_failed_once_passes() {
     nigh_sim::row(
         desks_are_in_order,
-        "seed=878 sim=2 on=two-owners clients=3 times=18 faults=[1852ms sync-never 0]",
+        "seed=878 sim=3 on=two-owners clients=3 times=18 faults=[1852ms sync-never 0]",
     );
 }

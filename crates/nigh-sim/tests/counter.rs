@@ -119,5 +119,5 @@ fn idle_processes_cost_little(sim: &mut Sim) {
 #[test]
 #[rustfmt::skip] // Rows are read as columns.
 fn what_failed_once_passes() {
-    nigh_sim::row(counters_count, "seed=179529242201542 sim=2 on=two-owners clients=3 times=18 faults=[488ms pause 0 for 265ms, 854ms lose 3 0 later 1ms, 870ms lose 3 0 never, 939ms pause 2 for 4364ms]");
+    nigh_sim::row(counters_count, "seed=179529242201542 sim=3 on=two-owners clients=3 times=18 faults=[488ms pause 0 for 265ms, 854ms lose 3 0 later 1ms, 870ms lose 3 0 never, 939ms pause 2 for 4364ms]");
 }

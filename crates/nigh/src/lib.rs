@@ -55,7 +55,7 @@ pub use nigh_wire::{
     Call, CallError, CallId, Catalogue, Cause, Homed, IntoArg, Never, NotSettled, NotSettledCause, Or,
     Settled, Step, Ticket, Time, View,
 };
-pub use node::{Commits, Node};
+pub use node::{Commits, Node, Remembered};
 pub use service::{Asked, Service};
 pub use state::{Element, List, Map, Part, Set, State};
 pub use state::{entry as map, iter as list};

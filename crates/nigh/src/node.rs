@@ -189,6 +189,14 @@ impl Node {
         self.threads.as_ref().map_or(0, |t| t.owner.core().memory.size())
     }
 
+    /// How much is remembered of calls: answers, idempotency keys, order.
+    pub fn remembered(&self) -> Remembered {
+        let Some(threads) = &self.threads else { return Remembered::default() };
+        let core = threads.owner.core();
+        let rows = core.shards.iter().map(|shard| shard.counters().rows).sum();
+        Remembered { memory: core.shards.iter().map(|shard| shard.tables_size()).sum(), rows }
+    }
+
     /// Copies the store of this node into the new directory `to`, as it is now, and reads the copy back; calls go on
     /// meanwhile. The store is put back with [`restore_dir`](crate::store::restore_dir).
     ///
@@ -252,6 +260,16 @@ impl Node {
         }
         result
     }
+}
+
+/// What is remembered of calls: see [`Node::remembered`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// In memory, in bytes, estimated. Beyond an eighth of [`Config::memory_max`] what nobody asked for of late stays on
+    /// disk alone.
+    pub memory: usize,
+    /// Rows on disk, about: at most [`ROWS_MAX`](nigh_proto::shards::shard::ROWS_MAX) in each shard.
+    pub rows: u64,
 }
 
 /// What was appended to the log since a node started.

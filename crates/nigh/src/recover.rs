@@ -1,20 +1,18 @@
 //! What a node knows when it starts: the rows that were written back, and the log's tail on top of them.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use nigh_proto::shards::record::Blob;
-use nigh_proto::shards::row::{TableKey, TableRow};
+use nigh_proto::shards::record::{Blob, Record};
 use nigh_proto::shards::shard::Shard;
 use nigh_proto::shards::{Position, ShardId};
 
-use nigh_wire::Time;
+use nigh_wire::{CallerId, Time};
 
 use crate::shards::host::Host;
 use crate::shards::memory::Memory;
+use crate::shards::records;
 use crate::shards::reply::ReplyTo;
-use crate::shards::sweep::TABLE_ROW;
 use crate::store::{GroupId, Log, Meta, Rows, StoreError};
 
 /// The machines and entities of all shards, as of the last acknowledged record.
@@ -51,10 +49,15 @@ pub(crate) fn recover(
     for (id, head) in ids.into_iter().zip(heads) {
         let tail = tails.remove(&id).unwrap_or_default();
         let first = tail.first().map_or(head.next, |blob| blob.first);
-        let rows = table_rows(rows.as_ref(), id)?;
+        let records = tail.iter().flat_map(|blob| &blob.records);
+        let callers: BTreeSet<CallerId> = records.filter_map(Record::caller).collect();
+        let start = records::at_start(rows.as_ref(), id, &callers)?;
         // The time row holds the log time of what was cut (R16).
-        let mut machine = Shard::open(id, head.epoch, rows, Time::EPOCH, first)
+        let mut machine = Shard::open(id, head.epoch, start.rows, Time::EPOCH, first)
             .map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
+        if start.part {
+            machine.is_part(callers); // mutant start-takes-part-for-all: drop(callers);
+        }
         meta.restored.into_iter().for_each(|at| machine.restored(at)); // mutant restored-store-unaware: drop(meta.restored);
         for blob in &tail {
             machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
@@ -65,18 +68,4 @@ pub(crate) fn recover(
         machines.push(machine);
     }
     Ok(Recovered { shards: machines, memory })
-}
-
-fn table_rows(rows: &dyn Rows, shard: ShardId) -> Result<Vec<(TableKey, TableRow)>, StoreError> {
-    let (mut found, mut bad) = (Vec::new(), None);
-    let prefix = [TABLE_ROW];
-    rows.scan(shard, &prefix, Bound::Included(&prefix), usize::MAX, &mut |key, row| {
-        let read = nigh_wire::decode::<TableKey>(&key[1..])
-            .and_then(|key| Ok((key, nigh_wire::decode_stored::<TableRow>(&row.value)?)));
-        match read {
-            Ok(row) => found.push(row),
-            Err(e) => bad = Some(StoreError::corrupt(format!("a table row of shard {}: {e}", shard.0))),
-        }
-    })?;
-    bad.map_or(Ok(found), Err)
 }

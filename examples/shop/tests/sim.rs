@@ -287,9 +287,9 @@ fn not_done_is_not_charged(sim: &mut Sim) {
 #[test]
 #[rustfmt::skip] // Rows are read as columns.
 fn what_failed_once_passes() {
-    nigh_sim::row(stock_is_never_oversold, "seed=79 sim=2 on=one-process clients=3 times=3 fifo=yes buggify=no faults=[78ms pause 0 for 48ms, 109ms pause 0 for 119ms, 210ms crash 0 down 1ms]");
-    nigh_sim::row(money_is_conserved, "seed=2548 sim=2 on=two-owners clients=3 times=12 buggify=no faults=[368ms pause 0 for 2418ms, 372ms move 1, 665ms slow-link 3 1 by 54ms for 690ms, 701ms crash 2 down 81ms, 877ms crash 3 down 15ms, 918ms move 0]");
-    nigh_sim::row(not_done_is_not_charged, "seed=8 sim=2 on=one-process clients=1 times=1 fifo=yes buggify=no faults=[52ms recrash 0 down 1ms after 1ms]");
-    nigh_sim::row(stock_is_never_oversold, "seed=1062001 sim=2 on=two-owners clients=3 times=12 faults=[679ms sync-never 0, 803ms crash 0 down 270ms, 1803ms half-open 3 0 for 1ms]");
-    nigh_sim::row(money_is_conserved, "seed=1649512 sim=2 on=two-webs clients=3 times=8 faults=[2134ms half-open 0 2 for 84ms, 2174ms half-open 1 0 for 7525ms, 2346ms slow-link 1 0 by 6328ms for 105ms, 2359ms half-open 0 1 for 1ms]");
+    nigh_sim::row(stock_is_never_oversold, "seed=79 sim=3 on=one-process clients=3 times=3 fifo=yes buggify=no faults=[78ms pause 0 for 48ms, 109ms pause 0 for 119ms, 210ms crash 0 down 1ms]");
+    nigh_sim::row(money_is_conserved, "seed=2548 sim=3 on=two-owners clients=3 times=12 buggify=no faults=[368ms pause 0 for 2418ms, 372ms move 1, 665ms slow-link 3 1 by 54ms for 690ms, 701ms crash 2 down 81ms, 877ms crash 3 down 15ms, 918ms move 0]");
+    nigh_sim::row(not_done_is_not_charged, "seed=8 sim=3 on=one-process clients=1 times=1 fifo=yes buggify=no faults=[52ms recrash 0 down 1ms after 1ms]");
+    nigh_sim::row(stock_is_never_oversold, "seed=1062001 sim=3 on=two-owners clients=3 times=12 faults=[679ms sync-never 0, 803ms crash 0 down 270ms, 1803ms half-open 3 0 for 1ms]");
+    nigh_sim::row(money_is_conserved, "seed=1649512 sim=3 on=two-webs clients=3 times=8 faults=[2134ms half-open 0 2 for 84ms, 2174ms half-open 1 0 for 7525ms, 2346ms slow-link 1 0 by 6328ms for 105ms, 2359ms half-open 0 1 for 1ms]");
 }

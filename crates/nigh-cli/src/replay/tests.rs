@@ -3,7 +3,7 @@
 use super::*;
 
 const LINE: &str =
-    "NIGH_SIM='seed=9 sim=2 lock=3fa2 faults=[1ms move 1]' cargo test -p shop money::is_conserved";
+    "NIGH_SIM='seed=9 sim=3 lock=3fa2 faults=[1ms move 1]' cargo test -p shop money::is_conserved";
 
 fn check(case: &str, test: Option<&str>, package: Option<&str>, expected: Result<(&str, &str), &str>) {
     let replay = Replay::of(case, test, package);
@@ -18,7 +18,7 @@ fn check(case: &str, test: Option<&str>, package: Option<&str>, expected: Result
 
 #[test]
 fn a_case_and_a_test_or_a_whole_line() {
-    let told = ("seed=9 sim=2 lock=3fa2 faults=[1ms move 1]", "test -p shop money::is_conserved");
+    let told = ("seed=9 sim=3 lock=3fa2 faults=[1ms move 1]", "test -p shop money::is_conserved");
     check(told.0, Some("money::is_conserved"), Some("shop"), Ok(told));
     check("seed=9", Some("m"), None, Ok(("seed=9", "test m")));
     // What is wrong with a case, the test says.

@@ -220,6 +220,11 @@ impl<W> Caller<W> {
                     let after = self.schedule.chains.before(chain, number).unwrap_or(0); // mutant predecessor-unnamed: let after = 0;
                     Order::After { after, known: self.ledger.known(era, shard, self.next) }
                 }
+                Some(Seat { era, shard, chain: None }) if call.what.is_keyed() => {
+                    #[rustfmt::skip]
+                    let known = self.ledger.known(era, shard, self.next); // mutant keyed-without-floor: let known = crate::calls::request::Known::default();
+                    Order::Keyed(known)
+                }
                 _ => Order::Free,
             };
             let request = call.what.request(id, order, call.due.saturating_since(now));

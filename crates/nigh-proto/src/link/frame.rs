@@ -9,7 +9,7 @@ use crate::calls::caller::{CALL_SIZE_MAX, Slot};
 use crate::calls::request::{Answer, Known, Refusal, Request};
 
 /// Version of this layout. Another one is refused by name: the first two fields of a hello never change.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Bytes of a frame's length.
 pub const LENGTH_SIZE: usize = 4;

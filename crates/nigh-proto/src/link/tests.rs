@@ -78,7 +78,7 @@ fn hellos_are_compared() {
     };
     check(&|_| (), "");
     check(&|h| h.role = "state".into(), "");
-    check(&|h| h.version = 3, "link versions differ: ours 2, the peer's 3; run the same version of nigh on both ends");
+    check(&|h| h.version = 4, "link versions differ: ours 3, the peer's 4; run the same version of nigh on both ends");
     check(&|h| h.app = "bank".into(), "applications differ: ours shop, the peer's bank; it is another application: check the address");
     check(&|h| h.shards = 8, "numbers of shards differ: ours 1024, the peer's 8; the number of shards is set once, at creation: give both the same");
     check(&|h| h.digest = WireHash([0xab; 16]), "contract digests differ: ours 01010101010101010101010101010101, \

@@ -43,6 +43,8 @@ pub struct Counters {
     pub floors: usize,
     /// Their bytes.
     pub floors_size: usize,
+    /// Rows of all these, also those in the state file alone, about.
+    pub rows: u64,
     /// Places in the queue of changed rows: at most three a record since the log could be cut.
     pub changed: usize,
     /// Answers and views that wait.

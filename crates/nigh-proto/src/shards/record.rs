@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use nigh_wire::{Bytes, CallId, Cause, DecodeError, Fingerprint, Keyed, Out, Reader, Time, Wire};
+use nigh_wire::{Bytes, CallId, CallerId, Cause, DecodeError, Fingerprint, Keyed, Out, Reader, Time, Wire};
 
 use crate::calls::request::Order;
 use crate::shards::Position;
@@ -104,6 +104,19 @@ pub enum Record {
     Bye(CallId),
     /// Nothing but the blob's time: makes it durable before records are swept under it (R16).
     Tick,
+}
+
+impl Record {
+    /// Of whose tables it changes rows that others read together (`tables/cold.rs`).
+    pub fn caller(&self) -> Option<CallerId> {
+        match self {
+            Record::Ran(ran) => ran.id.map(|id| id.caller),
+            Record::Tombstone(stone) => Some(stone.id.caller),
+            Record::Again(again) => Some(again.id.caller),
+            Record::Bye(id) => Some(id.caller),
+            Record::Tick => None,
+        }
+    }
 }
 
 /// A method ran: change, id, fingerprint, answer and floor, together (R4).

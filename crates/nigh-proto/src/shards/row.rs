@@ -2,7 +2,8 @@
 //!
 //! These bytes are stored: a change here is a change of the store's format version. A row says at which place
 //! of the log it changed last: at recovery rows may be newer than the log's tail, and the fold of that tail
-//! over them ends in the same tables (`tables.rs`).
+//! over them ends in the same tables (`tables.rs`). Rows of one caller are found by how their keys begin
+//! ([`TableKey::beginnings`]), so that those of callers who are gone need not be in memory (`tables/cold.rs`).
 
 use std::sync::Arc;
 
@@ -35,6 +36,33 @@ pub enum TableKey {
     Floor(CallerId),
     /// What became of an idempotency key (R12).
     Keyed(KeyedKey),
+    /// How many rows there are, about: most of them are not read at a start.
+    Count,
+}
+
+impl TableKey {
+    /// How the encoded keys begin of all rows of a caller: its records, its marks, its floor.
+    pub fn beginnings(caller: CallerId) -> [Bytes; 3] {
+        // What follows the caller is a number, or a target: without it, of one byte.
+        let cut = |key: &TableKey, rest: usize| {
+            let key = nigh_wire::encode(key);
+            key.slice(..key.len() - rest)
+        };
+        let none = Target { entity: "".into(), key: Bytes::new() };
+        let record = cut(&TableKey::Record { caller, number: 0 }, 1);
+        let mark = cut(&TableKey::Mark { caller, target: none }, 2);
+        [record, mark, cut(&TableKey::Floor(caller), 0)]
+    }
+
+    /// Whose row it is, if it is a caller's.
+    pub fn caller(&self) -> Option<CallerId> {
+        match self {
+            TableKey::Record { caller, .. } | TableKey::Mark { caller, .. } | TableKey::Floor(caller) => {
+                Some(*caller)
+            }
+            TableKey::Time | TableKey::Keyed(_) | TableKey::Count => None,
+        }
+    }
 }
 
 /// A row, and the place of the record that changed it last.
@@ -59,6 +87,8 @@ pub enum TableEntry {
     Floor(FloorEntry),
     /// See [`TableKey::Keyed`].
     Keyed(KeyedEntry),
+    /// See [`TableKey::Count`].
+    Count(u64),
 }
 
 /// One entity: the unit of order among the calls of a caller (R10).

@@ -12,7 +12,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use nigh_wire::{CallId, Cause, Ticket, Time};
+use nigh_wire::{CallId, CallerId, Cause, Ticket, Time};
 
 use super::gate::Gates;
 use super::log::Log;
@@ -22,15 +22,17 @@ use super::tables::{Tables, owned};
 use super::write_back::WriteBack;
 use super::{Counters, Epoch, Position, Rows, ShardId};
 use crate::calls::callee::{Arrival, Decision, decide, verdict};
-use crate::calls::request::{Answer, Known, Order, Refusal, Version};
+use crate::calls::request::{Answer, Order, Refusal, Version};
 
+mod cold;
 mod limits;
 mod permit;
 mod restored;
 
 pub use super::gate::Release;
 pub use super::log::{Append, Corrupt};
-pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
+pub use super::tables::Missing;
+pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, ROWS_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
 pub use permit::{Admission, Finished, Permit, Stuck};
 
 /// The owner of one shard. `R` is the driver's: whom an answer is for.
@@ -43,6 +45,8 @@ pub struct Shard<R> {
     log: Log,
     /// The permit that is out.
     running: Option<u64>,
+    /// Whom permits are for that did not come back, those given up included.
+    pinned: Vec<CallerId>,
     permits: u64,
     write_back: WriteBack,
     size_max: usize,
@@ -64,6 +68,7 @@ impl<R: Hash> Hash for Shard<R> {
             gates,
             log,
             running,
+            pinned,
             permits,
             write_back,
             size_max,
@@ -71,7 +76,7 @@ impl<R: Hash> Hash for Shard<R> {
             lost_until,
             steps: _,
         } = self;
-        (id, epoch, tables, gates, log, write_back, size_max, lost, lost_until).hash(state);
+        (id, epoch, tables, gates, log, pinned, write_back, size_max, lost, lost_until).hash(state);
         (running.is_some(), *permits == 0).hash(state);
     }
 }
@@ -90,7 +95,7 @@ impl<R> Shard<R> {
         log_time: Time,
         next: Position,
     ) -> Result<Self, Corrupt> {
-        let (tables, stored_time) = Tables::open(rows).map_err(|row| Corrupt::Row(row.0))?;
+        let (tables, stored_time, count) = Tables::open(rows).map_err(|row| Corrupt::Row(row.0))?;
         let mut shard = Shard {
             id,
             epoch,
@@ -98,8 +103,9 @@ impl<R> Shard<R> {
             gates: Gates::new(),
             log: Log::open(next, log_time, stored_time),
             running: None,
+            pinned: vec![],
             permits: 0,
-            write_back: WriteBack::open(stored_time),
+            write_back: WriteBack::open(stored_time, count),
             size_max: TABLES_SIZE_MAX,
             lost: false,
             lost_until: None,
@@ -126,9 +132,11 @@ impl<R> Shard<R> {
         Ok(())
     }
 
-    /// Decides about one copy of a call.
+    /// Decides about one copy of a call. What is [missing](Self::missing) is to be loaded first.
     pub fn admit(&mut self, clock: Time, mut arrival: Arrival, reply: R) -> Admission<R> {
         assert!(self.running.is_none(), "one method at a time");
+        assert!(self.missing(&arrival).is_none(), "what is missing is read before it decides");
+        self.tables.touch(arrival.id.caller);
         let time = self.log.advance(clock);
         normalise(&mut arrival);
         let (id, fingerprint) = (arrival.id, arrival.fingerprint);
@@ -139,6 +147,7 @@ impl<R> Shard<R> {
                 }
                 self.permits += 1;
                 self.running = Some(self.permits);
+                self.pinned.push(arrival.id.caller);
                 let (permit, epoch) = (self.permits, self.epoch);
                 return Admission::Run(Permit { arrival, time, reply, permit, epoch });
             }
@@ -222,7 +231,8 @@ impl<R> Shard<R> {
         self.assert_invariants();
     }
 
-    /// R12: what became of a call in doubt; if nothing did, nothing ever will.
+    /// R12: what became of a call in doubt; if nothing did, nothing ever will. What is
+    /// [missing](Self::missing_of) is to be loaded first.
     ///
     /// # Errors
     ///
@@ -235,6 +245,8 @@ impl<R> Shard<R> {
         reply: R,
     ) -> Result<(), (R, Refusal)> {
         assert!(self.running.is_none(), "one method at a time");
+        assert!(self.missing_of(ticket).is_none(), "what is missing is read before it decides");
+        self.tables.touch(ticket.id.caller);
         let time = self.log.advance(clock);
         let decision = verdict(&self.tables, time, ticket, commutes);
         if matches!(decision, Decision::Run | Decision::Again(_)) && self.tables.size() >= SETTLE_SIZE_MAX {
@@ -260,7 +272,8 @@ impl<R> Shard<R> {
 
     /// A caller has gone, `last` is its last id, and it knows all it wants to know (R14).
     pub fn bye(&mut self, last: CallId) {
-        // Where nothing is remembered there is nothing to free.
+        // Where nothing is remembered there is nothing to free. What is in the state file alone is not worth reading
+        // for this: it goes with age.
         if self.tables.remembers(last.caller) {
             self.record(Record::Bye(last));
             self.assert_invariants();
@@ -488,6 +501,8 @@ impl<R> Shard<R> {
     /// Takes a permit back. False if it was given up meanwhile.
     fn end(&mut self, permit: &Permit<R>) -> bool {
         assert_eq!(permit.epoch, self.epoch, "a permit is of the memory it was given for");
+        let pinned = self.pinned.iter().position(|caller| *caller == permit.arrival.id.caller);
+        self.pinned.swap_remove(pinned.expect("a permit that is out pins its caller"));
         self.running.take_if(|running| *running == permit.permit).is_some()
     }
 
@@ -518,13 +533,16 @@ fn normalise(arrival: &mut Arrival) {
     if arrival.commutes {
         arrival.keyed = None;
     }
-    if arrival.commutes || arrival.keyed.is_some() {
-        // Such calls neither check nor raise the mark, and carry no floor.
-        arrival.order = Order::Free;
-    }
-    if let Order::After { known, .. } = &mut arrival.order {
-        *known = std::mem::take::<Known>(known).bounded();
-    }
+    arrival.order = match std::mem::replace(&mut arrival.order, Order::Free) {
+        // Of these no record is kept.
+        _ if arrival.commutes => Order::Free,
+        // Such a call neither checks nor raises the mark.
+        Order::After { known, .. } | Order::Keyed(known) if arrival.keyed.is_some() => {
+            Order::Keyed(known.bounded())
+        }
+        Order::After { after, known } => Order::After { after, known: known.bounded() },
+        Order::Keyed(_) | Order::Free => Order::Free,
+    };
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ pub(super) struct Table<K, V> {
     walked_min: Time,
 }
 
-const NEVER: Time = Time::from_nanos(u64::MAX);
+pub(super) const NEVER: Time = Time::from_nanos(u64::MAX);
 
 impl<K: Key, V: Entry> Table<K, V> {
     pub(super) fn new() -> Self {
@@ -99,6 +99,42 @@ impl<K: Key, V: Entry> Table<K, V> {
     pub(super) fn restore(&mut self, key: K, position: Position, entry: V) {
         self.note(&key, &entry);
         self.rows.insert(key, Slot { entry, position, stored: true, queued: false });
+    }
+
+    /// A row that is in the state file alone. False: its removal is on its way.
+    pub(super) fn load(&mut self, key: K, position: Position, entry: V) -> bool {
+        let here = self.rows.contains_key(&key) || self.dropped.contains(&key);
+        if !here {
+            self.restore(key, position, entry);
+        }
+        !here
+    }
+
+    /// True if the state file has the row as it is here.
+    pub(super) fn is_clean(&self, key: &K) -> bool {
+        self.rows.get(key).is_some_and(|slot| slot.stored && !slot.queued)
+    }
+
+    /// The first row from this key on that is on its way out of the state file.
+    pub(super) fn leaving_from(&self, key: K) -> Option<&K> {
+        self.dropped.range(key..).next()
+    }
+
+    /// Lets go of a row that the state file has.
+    pub(super) fn forget(&mut self, key: &K) -> V {
+        let slot = self.rows.remove(key).expect("what is let go is here");
+        debug_assert!(slot.stored && !slot.queued, "what is let go is in the state file");
+        self.size -= slot_size(key, &slot.entry);
+        slot.entry
+    }
+
+    /// Removes a row that only the state file has. False: it is here, or on its way out.
+    pub(super) fn remove_stored(&mut self, key: K, position: Position) -> bool {
+        let fresh = !self.rows.contains_key(&key) && self.dropped.insert(key.clone());
+        if fresh {
+            self.queue.push_back((position, key));
+        }
+        fresh
     }
 
     /// Writes a row, whatever was there.

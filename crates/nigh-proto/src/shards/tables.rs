@@ -11,7 +11,8 @@
 //! | marks | (caller, entity, key) | when no unknown number lies below, or when its birth is R old (R16) |
 //! | floors | caller | when all it knows is R old (R16) |
 //!
-//! Nothing here decides what a caller is told: that is `calls/callee.rs`.
+//! Of all four, what nobody asked for of late may be in the state file alone ([`cold`]): it is read before it is
+//! needed. Nothing here decides what a caller is told: that is `calls/callee.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +27,11 @@ use super::table::{Entry, Key, Table};
 use super::{Counters, Position, Rows};
 use crate::calls::request::{Known, Order};
 use crate::calls::{DEADLINE_MAX, FUTURE_MAX, RETENTION};
+
+mod cold;
+
+pub(super) use cold::Busy;
+pub use cold::Missing;
 
 type Number = (CallerId, u64);
 
@@ -99,22 +105,28 @@ pub(crate) struct Tables {
     /// Each mark by its number: a number is of one call, so it marks at most one key.
     marked: BTreeMap<Number, Target>,
     floors: Table<CallerId, FloorEntry>,
+    /// What is in the state file alone; `None`: all is here.
+    cold: Option<Box<cold::Cold>>,
 }
 
 impl Tables {
-    /// The tables as the state file holds them. Gives the log time it holds, too.
-    pub(super) fn open(rows: impl IntoIterator<Item = (TableKey, TableRow)>) -> Result<(Self, Time), BadRow> {
+    /// The tables as the state file holds them. Gives the log time it holds, too, and how many rows it says there are.
+    pub(super) fn open(
+        rows: impl IntoIterator<Item = (TableKey, TableRow)>,
+    ) -> Result<(Self, Time, u64), BadRow> {
         let mut tables = Tables {
             records: Table::new(),
             keyed: Table::new(),
             marks: Table::new(),
             marked: BTreeMap::new(),
             floors: Table::new(),
+            cold: None,
         };
-        let mut time = Time::EPOCH;
+        let (mut time, mut count) = (Time::EPOCH, 0);
         for (key, TableRow { position, entry }) in rows {
             match (key, entry) {
                 (TableKey::Time, TableEntry::Time(at)) => time = at,
+                (TableKey::Count, TableEntry::Count(rows)) => count = rows,
                 (TableKey::Record { caller, number }, TableEntry::Record(entry)) => {
                     tables.records.restore((caller, number), position, entry);
                 }
@@ -137,7 +149,7 @@ impl Tables {
             let position = tables.floors.position(&caller).expect("it was listed just now");
             tables.free(caller, 0, position);
         }
-        Ok((tables, time))
+        Ok((tables, time, count))
     }
 
     /// What became of a number of a caller.
@@ -195,8 +207,10 @@ impl Tables {
 
     fn ran(&mut self, position: Position, ran: Ran) {
         let Some(id) = ran.id else { return };
-        if let Order::After { known, .. } = &ran.order {
+        if let Some(known) = ran.order.known() {
             self.join(id, position, known);
+        }
+        if let Order::After { .. } = &ran.order {
             self.raise(id, position, &ran.entity, &ran.key);
         }
         let entry =
@@ -301,7 +315,8 @@ impl Tables {
     /// Nothing is too old up to this time.
     pub(super) fn expires_min(&self) -> Time {
         let (a, b) = (self.records.expires_min(), self.keyed.expires_min());
-        a.min(b).min(self.marks.expires_min()).min(self.floors.expires_min())
+        let here = a.min(b).min(self.marks.expires_min()).min(self.floors.expires_min());
+        self.cold.as_ref().map_or(here, |cold| here.min(cold.expires_min()))
     }
 
     /// Up to `rows_max` rows that changed since they were taken, as they are now.
@@ -337,9 +352,14 @@ impl Tables {
     pub(super) fn size(&self) -> usize {
         self.records.size() + self.keyed.size() + self.marks.size() + self.floors.size()
     }
-    /// Callers with a floor.
+    /// Callers with a floor, in memory.
     pub(super) fn floors_len(&self) -> usize {
         self.floors.len()
+    }
+    /// Rows, also those that are in the state file alone. Errs high until it has been walked over.
+    pub(super) fn len(&self) -> u64 {
+        let here = self.records.len() + self.keyed.len() + self.marks.len() + self.floors.len();
+        here as u64 + self.cold.as_ref().map_or(0, |cold| cold.elsewhere())
     }
 
     pub(super) fn count(&self, counters: &mut Counters) {
@@ -349,6 +369,7 @@ impl Tables {
         (counters.floors, counters.floors_size) = (self.floors.len(), self.floors.size());
         let changed = self.records.changed_len() + self.keyed.changed_len();
         counters.changed = changed + self.marks.changed_len() + self.floors.changed_len();
+        counters.rows = self.len();
     }
 
     /// What is known has no record and no mark below it, marks are listed by their numbers, and lists of
@@ -358,6 +379,7 @@ impl Tables {
         self.keyed.assert_scanned();
         self.marks.assert_scanned();
         self.floors.assert_scanned();
+        self.assert_here();
         for ((caller, number), _) in self.records.entries() {
             assert!(!self.is_known(*caller, *number), "the record of a known number is kept");
         }

@@ -1,14 +1,18 @@
 //! Rows on their way to the state file, so that the log can be cut below them.
 //!
 //! A row is taken as it is in memory, which may be ahead of the log, so it waits like an answer does: until the
-//! log is durable up to where it was taken. The state file is never ahead of the log.
+//! log is durable up to where it was taken. The state file is never ahead of the log. What was given out and is not
+//! known to be written stays in memory ([`WriteBack::busy`]).
 
 use nigh_wire::Time;
 
 use super::log::Log;
 use super::row::{TableEntry, TableKey, TableRow};
-use super::tables::Tables;
+use super::tables::{Busy, Tables};
 use super::{Position, Rows};
+
+/// The state file knows how many rows there are to within so many: it is for a limit of a million.
+const COUNT_STEP: u64 = 16 * 1024;
 
 #[derive(Clone, Debug, Hash)]
 struct Staged {
@@ -24,12 +28,35 @@ pub(super) struct WriteBack {
     staged: Option<Staged>,
     /// Log time as the state file has it.
     time: Time,
+    /// How many rows there are, as the state file has it.
+    count: u64,
+    /// Given out and not known to be in the state file.
+    given: Vec<TableKey>,
 }
 
 impl WriteBack {
-    /// `time` is what the state file holds.
-    pub(super) fn open(time: Time) -> Self {
-        WriteBack { staged: None, time }
+    /// `time` and `count` are what the state file holds.
+    pub(super) fn open(time: Time, count: u64) -> Self {
+        WriteBack { staged: None, time, count, given: vec![] }
+    }
+
+    /// How many rows there were, about, when it was opened or written last.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// What was given out so far is in the state file.
+    pub(super) fn handle_written(&mut self) {
+        self.given.clear();
+    }
+
+    /// What the state file may not have yet as it is in memory.
+    pub(super) fn busy(&self) -> Busy {
+        let mut busy = Busy::default();
+        self.staged.iter().for_each(|staged| busy.rows(&staged.rows));
+        #[rustfmt::skip]
+        self.given.iter().for_each(|key| busy.row(key)); // mutant unwritten-row-let-go: self.given.iter().take(0).for_each(|key| busy.row(key));
+        busy
     }
 
     /// Takes up to `rows_max` changed rows, and gives them once they are durable in the log.
@@ -50,6 +77,13 @@ impl WriteBack {
             let (position, entry) = (log.durable(), TableEntry::Time(self.time));
             rows.push((TableKey::Time, Some(TableRow { position, entry })));
         }
+        let count = tables.len();
+        if count.abs_diff(self.count) >= COUNT_STEP {
+            self.count = count;
+            let (position, entry) = (log.durable(), TableEntry::Count(count));
+            rows.push((TableKey::Count, Some(TableRow { position, entry })));
+        }
+        self.given.extend(rows.iter().map(|(key, _)| key.clone()));
         rows
     }
 

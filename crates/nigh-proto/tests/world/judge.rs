@@ -130,8 +130,10 @@ impl Judge {
     pub(crate) fn written(&mut self, call: &CallRequest, fingerprint: Fingerprint, clock: Time) {
         let started = self.started.get(&call.id).is_some_and(|of| of.contains(&fingerprint));
         assert!(started, "R1, R11: {} was not given to this call", call.id);
-        let Order::After { after, known } = &call.order else { return };
-        assert!(*after < call.id.number, "R10: {} follows {after}", call.id);
+        let Some(known) = call.order.known() else { return };
+        if let Order::After { after, .. } = &call.order {
+            assert!(*after < call.id.number, "R10: {} follows {after}", call.id);
+        }
         assert!(known.doubts.len() <= Known::DOUBTS_MAX, "R14: too many doubts");
         let same = self.home.iter().filter(|(id, _)| id.caller == call.id.caller);
         for (id, home) in same.filter(|(_, home)| **home != Home::Known) {

@@ -7,7 +7,7 @@ use crate::plan::tests::any_planned;
 
 #[test]
 fn each_field_is_read_and_written() {
-    let text = "seed=2589 sim=2 lock=03fa on=two-webs clients=2 times=5 fifo=yes buggify=no \
+    let text = "seed=2589 sim=3 lock=03fa on=two-webs clients=2 times=5 fifo=yes buggify=no \
                 faults=[350ms crash 1 down 80ms, 2s lose 0 1 never]";
     let case: Case = text.parse().expect("it is right");
     assert_eq!((case.lock, case.clients_max, case.times_max), (Some(0x3fa), Some(2), Some(5)));
@@ -15,7 +15,7 @@ fn each_field_is_read_and_written() {
     assert_eq!(case.to_string(), text);
     assert_eq!("seed=7".parse(), Ok(Case::of_seed(7)));
     let spread = " faults=[ ]   seed=7\n clients=1 ".parse::<Case>().expect("blanks and order are free");
-    assert_eq!(spread.to_string(), "seed=7 sim=2 clients=1 faults=[]");
+    assert_eq!(spread.to_string(), "seed=7 sim=3 clients=1 faults=[]");
 }
 
 #[test]
@@ -25,9 +25,9 @@ fn wrong_text_says_what_is_wrong() {
         assert!(why.contains(part), "{text}: {why}");
     };
     wrong("", "`seed=` is missing");
-    wrong("sim=2", "`seed=` is missing");
+    wrong("sim=3", "`seed=` is missing");
     wrong("seed=1 seed=2", "`seed` is given twice");
-    wrong("seed=1 sim=1", "belongs to another build: it was recorded by simulator 1, and this is 2");
+    wrong("seed=1 sim=1", "belongs to another build: it was recorded by simulator 1, and this is 3");
     wrong("seed=-1", "`seed=-1`");
     wrong("seed=1 lock=xyz", "`lock=xyz`");
     wrong("seed=1 on=", "`on=` names no topology");

@@ -62,20 +62,20 @@ fn few_faults_are_told() {
 fn a_bad_seed_is_made_small_and_told() {
     let report = harness(culprit).seeds(&Settings::default()).expect_err("seed 30 fails");
     let case = "on=two-webs clients=1 times=1 fifo=yes buggify=no faults=[3ms crash 1 down 1ms]";
-    assert!(report.starts_with("balance: 1 is missing\n  found:  seed=30 sim=2 lock=3fa2\n"), "{report}");
+    assert!(report.starts_with("balance: 1 is missing\n  found:  seed=30 sim=3 lock=3fa2\n"), "{report}");
     assert!(report.contains("\n  small:  1 of 5 faults are left after "), "{report}");
     let replay = format!(
-        "\n  replay: NIGH_SIM='seed=30 sim=2 lock=3fa2 {case}' cargo test -p shop money::is_conserved\n"
+        "\n  replay: NIGH_SIM='seed=30 sim=3 lock=3fa2 {case}' cargo test -p shop money::is_conserved\n"
     );
     assert!(report.contains(&replay), "{report}");
-    let row = format!("\n  row:    nigh_sim::row(is_conserved, \"seed=30 sim=2 {case}\");");
+    let row = format!("\n  row:    nigh_sim::row(is_conserved, \"seed=30 sim=3 {case}\");");
     assert!(report.ends_with(&row), "{report}");
     // What it prints is what it reads.
     let failed =
-        harness(culprit).replay(&format!("seed=30 sim=2 lock=3fa2 {case}"), true).expect_err("as before");
+        harness(culprit).replay(&format!("seed=30 sim=3 lock=3fa2 {case}"), true).expect_err("as before");
     assert!(failed.starts_with("balance: 1 is missing") && !failed.contains("replay:"), "{failed}");
     let failed = harness(culprit).replay(&format!("seed=30 {case}"), false).expect_err("as before");
-    assert!(failed.contains("\n  replay: NIGH_SIM='seed=30 sim=2 on=two-webs"), "{failed}");
+    assert!(failed.contains("\n  replay: NIGH_SIM='seed=30 sim=3 on=two-webs"), "{failed}");
 }
 
 /// Smaller, it would fail for another reason.
@@ -138,7 +138,7 @@ fn a_summary_goes_on_and_is_one_line() {
     assert_eq!(told, ["balance: 5 is missing"; 3].join("\n") + "\n7 more seeds failed");
     let (line, told) = for_programs(culprit, Summary::All);
     assert!(line.contains(r#""report":"balance: 1 is missing\n  found:  seed=30 "#), "{line}");
-    assert!(told.contains("  found:  seed=32 sim=2 lock=3fa2\n"), "{told}");
+    assert!(told.contains("  found:  seed=32 sim=3 lock=3fa2\n"), "{told}");
     let quoted = |_: &Case, _: Look| Outcome { failure: Some("a \"b\\c\"\t".into()), ..Outcome::default() };
     let (line, _) = for_programs(quoted, Summary::First);
     assert!(line.contains(r#""why":"a \"b\\c\"\u0009","#), "{line}");
@@ -192,7 +192,7 @@ fn a_case_of_another_build_is_refused() {
     let passes = harness(culprit).replay("seed=1 lock=3fa2", true).expect("seed 1 passes");
     assert_eq!(
         passes,
-        "shop::money::is_conserved: `seed=1 sim=2 lock=3fa2` passes, trace hash 0000000000000001"
+        "shop::money::is_conserved: `seed=1 sim=3 lock=3fa2` passes, trace hash 0000000000000001"
     );
 }
 
@@ -218,8 +218,8 @@ fn a_row_runs_its_case_alone() {
             }
         });
     }
-    row(test, "seed=77 sim=2");
+    row(test, "seed=77 sim=3");
     let report = crate::panics::caught(|| row(test, "seed=77 clients=2")).expect_err("it fails");
-    assert!(report.starts_with("two: many\n  case:   seed=77 sim=2 clients=2\n"), "{report}");
+    assert!(report.starts_with("two: many\n  case:   seed=77 sim=3 clients=2\n"), "{report}");
     assert!(lock_hash() != 0, "this repository has a lock file");
 }

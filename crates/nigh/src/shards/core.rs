@@ -12,6 +12,7 @@ use nigh_proto::shards::{Epoch, ShardId};
 use crate::clock::Clock;
 use crate::exit::EXIT_STORE;
 use crate::shards::memory::Memory;
+use crate::shards::records::Records;
 use crate::shards::reply::{Delivery, ReplyTo, What};
 use crate::store::StoreError;
 
@@ -19,6 +20,7 @@ use crate::store::StoreError;
 pub(crate) struct Core {
     pub(crate) shards: Vec<Shard<ReplyTo>>,
     pub(crate) memory: Memory,
+    pub(crate) records: Records,
     /// Shards with records nobody asked the log to keep yet.
     appendable: Vec<ShardId>,
     /// By shard: it is among the appendable.
@@ -63,6 +65,7 @@ impl Core {
         Core {
             marked: vec![false; shards.len()],
             shards,
+            records: Records::new(memory.records_size_max()),
             memory,
             appendable: vec![],
             any,

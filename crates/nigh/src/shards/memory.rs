@@ -138,6 +138,11 @@ impl Memory {
         *self = Memory::new(hosts, crate::store::memory(shards).rows, shards, 0);
     }
 
+    /// Where rows are read, also without the lock.
+    pub(crate) fn rows(&self) -> Arc<dyn Rows> {
+        self.loader.rows.clone()
+    }
+
     /// The name of the entity with this encoded key.
     pub(crate) fn name(&self, host: usize, key: &Bytes) -> Result<Name, Cause> {
         let order = self.loader.hosts[host].key_schema().order_key(key);

@@ -15,6 +15,7 @@ pub(crate) mod core;
 pub(crate) mod host;
 pub(crate) mod memory;
 pub(crate) mod owner;
+pub(crate) mod records;
 pub(crate) mod reply;
 pub(crate) mod sweep;
 pub(crate) mod watch;

@@ -14,7 +14,7 @@ use nigh_proto::Instant;
 use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
 use nigh_proto::shards::record::RanOutcome;
-use nigh_proto::shards::shard::{Admission, Finished, Permit, Shard};
+use nigh_proto::shards::shard::{Admission, Finished, Missing, Permit, Shard};
 use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Ticket, Time, Value};
 
@@ -26,6 +26,7 @@ use crate::routes::{EntityMethod, Routes};
 use crate::shards::core::{Core, Running, fatal};
 use crate::shards::host::{Cell, Wrote};
 use crate::shards::memory::{ListError, Memory, Name};
+use crate::shards::records;
 use crate::shards::reply::{Delivery, Gather, Read, ReplyTo, What, deliver};
 use crate::store::StoreError;
 use crate::tx::TxCore;
@@ -345,6 +346,7 @@ impl Owner {
             let what = What::Refusal(Refusal::Overloaded { retry_after: RETRY_AFTER });
             return vec![Delivery { to: reply, what }];
         }
+        let mut core = self.remembered(core, shard, |machine| machine.missing(&arrival));
         let permit = match core.shards[shard.0 as usize].admit(self.clock.wall(), arrival, reply) {
             Admission::Run(permit) => permit,
             Admission::Queued => return core.releases(shard),
@@ -422,6 +424,30 @@ impl Owner {
         core.memory.name(host, key).map_err(|cause| cause.to_string())
     }
 
+    /// Reads what the shard remembers of a call and has not in memory: without the lock.
+    fn remembered<'a>(
+        &'a self,
+        mut core: MutexGuard<'a, Core>,
+        shard: ShardId,
+        missing: impl Fn(&Shard<ReplyTo>) -> Option<Missing>,
+    ) -> MutexGuard<'a, Core> {
+        let at = shard.0 as usize;
+        while let Some(what) = missing(&core.shards[at]) {
+            let rows = core.memory.rows();
+            drop(core);
+            let read = records::read(rows.as_ref(), shard, &what);
+            core = self.core();
+            let loaded = read.and_then(|rows| {
+                let loaded = core.shards[at].load(&what, rows);
+                loaded.map_err(|why| StoreError::corrupt(format!("shard {}: {why:?}", shard.0)))
+            });
+            if let Err(error) = loaded {
+                fatal(&core.clock, &error);
+            }
+        }
+        core
+    }
+
     /// Takes an entity out. A cold one is read without the lock: the committer goes on meanwhile.
     fn take<'a>(
         &'a self,
@@ -491,7 +517,7 @@ impl Owner {
         };
         let key = ticket.key.clone().unwrap_or_default();
         let shard = self.routes.shard_of(method.host, &key, self.shards);
-        let mut core = self.core();
+        let mut core = self.remembered(self.core(), shard, |machine| machine.missing_of(ticket));
         let commutes = method.class == Class::Commutes;
         match core.shards[shard.0 as usize].settle(self.clock.wall(), ticket, commutes, reply) {
             Ok(()) => core.releases(shard),

@@ -16,10 +16,9 @@ use crate::exit::EXIT_STORE;
 use crate::shards::commit::Progress;
 use crate::shards::memory::{Name, Written};
 use crate::shards::owner::Owner;
+use crate::shards::records;
 use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
 
-/// First byte of a table row's key in the state file.
-pub(crate) const TABLE_ROW: u8 = b't';
 /// How long to wait for a change that is not durable yet before looking again.
 const DURABLE_WAIT: Duration = Duration::from_millis(2);
 
@@ -98,6 +97,8 @@ pub(crate) struct Sweep {
     writes: Vec<RowWrite>,
     /// What is in them.
     written: Vec<Written>,
+    /// Shards that gave rows of what they remember of calls.
+    given: Vec<ShardId>,
 }
 
 /// A shard that is not written back yet.
@@ -151,7 +152,7 @@ impl Sweep {
         });
         // The first stands last, and is taken first: rows are written in order.
         let left = left.rev().collect();
-        Sweep { group, settled, left, waiting: vec![], writes: vec![], written: vec![] }
+        Sweep { group, settled, left, waiting: vec![], writes: vec![], written: vec![], given: vec![] }
     }
 
     /// Writes at most one transaction of rows, if there are so many.
@@ -170,6 +171,7 @@ impl Sweep {
             }
         }
         self.write(owner, rows)?;
+        records::let_go(owner);
         if !self.waiting.is_empty() {
             self.left.extend(self.waiting.drain(..).rev());
             return Ok(Stepped::Waits);
@@ -179,6 +181,7 @@ impl Sweep {
         #[rustfmt::skip]
         progress.cut_below(GroupId(self.group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(self.group.0 + 2));
         owner.nudge();
+        records::age(owner, rows)?;
         Ok(Stepped::Done)
     }
 
@@ -188,8 +191,11 @@ impl Sweep {
             rows.write(chunk)?;
         }
         self.writes.clear();
-        let written = std::mem::take(&mut self.written);
-        owner.core().memory.wrote(written);
+        let mut core = owner.core();
+        core.memory.wrote(std::mem::take(&mut self.written));
+        for shard in self.given.drain(..) {
+            core.shards[shard.0 as usize].rows_written();
+        }
         Ok(())
     }
 
@@ -202,10 +208,12 @@ impl Sweep {
         let durable = machine.durable();
         // What was swept changed between two records: the one before is durable.
         let last = Position(durable.0.saturating_sub(1));
-        for (key, row) in machine.dirty_rows(ROWS_PER_WRITE_MAX) {
+        let changed = machine.dirty_rows(ROWS_PER_WRITE_MAX);
+        self.given.extend((!changed.is_empty()).then_some(shard));
+        for (key, row) in changed {
             let position = row.as_ref().map_or(last, |row| row.position.min(last));
             let value = row.as_ref().map(nigh_wire::encode);
-            self.writes.push(RowWrite { shard, key: table_key(&key), position, value });
+            self.writes.push(RowWrite { shard, key: records::row_key(&key), position, value });
         }
         let tables_clean = machine.rows_through() >= since;
         let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_WRITE_MAX);
@@ -238,12 +246,4 @@ fn load(owner: &Owner, shard: ShardId, cold: Vec<(Name, Bytes)>) -> Result<(), S
         owner.core().memory.put_loaded(shard, &name, &key, &loading, loaded)?;
     }
     Ok(())
-}
-
-/// Key of a table's row in the state file.
-fn table_key(key: &nigh_proto::shards::row::TableKey) -> Bytes {
-    let mut out = nigh_wire::Out::with_capacity(64);
-    out.byte(TABLE_ROW);
-    nigh_wire::Wire::encode(key, &mut out);
-    out.into_bytes()
 }

@@ -22,6 +22,11 @@ pub const SETTLE_SIZE_MAX: usize = TABLES_SIZE_MAX + TABLES_SIZE_MAX / 16;
 /// A caller is remembered until R after its last call here unless it says `bye`.
 pub const CALLERS_MAX: usize = 64 << 10;
 
+/// Rows that one shard may remember calls in, mostly in the state file alone: of keyed calls 12 a second for 24 h,
+/// or a million callers that vanished. More are refused: keyed calls, and calls of callers that are new. A row takes 100
+/// bytes on disk, and its answer.
+pub const ROWS_MAX: u64 = 1 << 20;
+
 /// Bytes of log that may wait for their append: 16 blobs of a call's 1 MiB. More means that the disk is slower
 /// than the callers.
 pub const PENDING_SIZE_MAX: usize = 16 << 20;
@@ -47,8 +52,12 @@ impl<R> Shard<R> {
             return None; // It leaves nothing behind.
         }
         let ordered = matches!(arrival.order, Order::After { .. });
-        let caller_is_new = ordered && !self.tables.has_floor(arrival.id.caller);
+        let floored = ordered || arrival.order.known().is_some_and(|known| known.floor > 0);
+        let caller_is_new = floored && !self.tables.has_floor(arrival.id.caller);
         let callers_full = caller_is_new && self.tables.floors_len() >= CALLERS_MAX;
-        (callers_full || self.tables.size() >= self.size_max).then_some(RETRY_TABLES)
+        // R11: nothing is dropped early to make room.
+        let grows = caller_is_new || arrival.keyed.is_some();
+        let rows_full = grows && self.tables.len() >= ROWS_MAX; // mutant rows-unbounded: let rows_full = grows && self.tables.len() == u64::MAX;
+        (callers_full || rows_full || self.tables.size() >= self.size_max).then_some(RETRY_TABLES)
     }
 }

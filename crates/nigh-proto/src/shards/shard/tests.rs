@@ -13,8 +13,10 @@ use nigh_wire::{Bytes, CallId, CallerId, Fingerprint, Time};
 
 use self::world::{Act, Ask, Heard, World, keyed};
 use super::*;
+use crate::calls::request::Known;
 
 mod at_limits;
+mod cold;
 mod histories;
 mod world;
 

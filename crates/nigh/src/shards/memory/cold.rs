@@ -84,6 +84,11 @@ impl Memory {
         self.cold.size
     }
 
+    /// What is remembered of calls may take in memory, in bytes: an eighth of what entities may.
+    pub(crate) fn records_size_max(&self) -> usize {
+        self.cold.size_max / 8
+    }
+
     /// Lets some go, if there are too many.
     pub(super) fn let_go(&mut self) {
         self.let_some_go(LOOKS_MAX, buggify!("memory.cold"));

@@ -42,6 +42,9 @@ impl Caller {
     /// A copy as it would be sent now.
     fn copy(&self, number: usize) -> Arrival {
         let mut call = self.calls[number].call.clone();
+        if call.keyed.is_some() {
+            call.order = Order::Keyed(self.known());
+        }
         if let Order::After { after, known } = &mut call.order {
             let before = self.calls[..number].iter().rev();
             let ordered =
@@ -195,12 +198,16 @@ fn owner_step(world: &mut World, op: u8, bits: u64) {
         25 => world.clock = world.clock.saturating_sub(Duration::from_secs(600)),
         26 | 27 => world.sweep(),
         28 | 29 => world.write_back(1 + (bits >> 1) as usize % 5),
+        30 => world.begin_write(1 + (bits >> 1) as usize % 5),
+        31 => world.end_write(),
+        32 | 33 => world.let_go(1 + (bits >> 1) as usize % 9, bits & 1 == 0),
+        34 => world.walk(1 + (bits >> 1) as usize % 5),
         _ => {}
     }
 }
 
 fn steps(max: usize) -> impl Strategy<Value = Vec<(u8, u64)>> {
-    prop::collection::vec((0..30_u8, any::<u64>()), 1..max)
+    prop::collection::vec((0..35_u8, any::<u64>()), 1..max)
 }
 
 proptest! {
@@ -211,8 +218,9 @@ proptest! {
     /// R3 to R10, R12 to R17: in any history an id has an effect at most once, what is told is durable, never
     /// taken back and never belied, order holds, and views show what is.
     #[test]
-    fn every_history_is_honest(steps in steps(160)) {
+    fn every_history_is_honest(steps in steps(160), cold in any::<bool>()) {
         let mut play = Play::new();
+        play.world.cold = cold;
         for (op, bits) in steps {
             play.step(op, bits);
         }
@@ -235,8 +243,9 @@ proptest! {
     /// R4, R9, R14, R16: rows of whatever moments and the rest of the log give the same tables as memory that
     /// was never lost.
     #[test]
-    fn recovery_is_as_if_nothing_had_happened(steps in steps(120), crashes in prop::collection::vec(any::<bool>(), 120)) {
+    fn recovery_is_as_if_nothing_had_happened(steps in steps(120), crashes in prop::collection::vec(any::<bool>(), 120), cold in any::<bool>()) {
         let mut play = Play::new();
+        play.world.cold = cold;
         for ((op, bits), crash) in steps.into_iter().zip(crashes) {
             play.step(op, bits);
             if crash && play.world.shard.durable() == play.world.shard.next() {

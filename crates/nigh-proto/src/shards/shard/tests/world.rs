@@ -5,15 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nigh_wire::{Bytes, CallId, Cause, Doubt, Fingerprint, Keyed, Ticket, Time, WireHash};
+use nigh_wire::{Bytes, CallId, CallerId, Cause, Doubt, Fingerprint, Keyed, Ticket, Time, WireHash};
 
 use crate::calls::callee::Arrival;
 use crate::calls::request::{Answer, Order, Refusal, Version};
 use crate::calls::{FUTURE_MAX, RETENTION};
 use crate::shards::record::{Blob, Ran, RanOutcome, Record};
 use crate::shards::row::{TableEntry, TableKey, TableRow};
-use crate::shards::shard::{Admission, Append, Finished, Release, Shard};
-use crate::shards::{Epoch, Position, ShardId};
+use crate::shards::shard::{Admission, Append, Finished, Missing, Release, Shard};
+use crate::shards::{Epoch, Position, Rows, ShardId};
 
 pub(crate) type Counts = BTreeMap<Bytes, u64>;
 
@@ -55,6 +55,10 @@ pub(crate) struct World {
     /// The store: blobs with their places, what was cut of them, rows.
     blobs: Vec<(Position, Bytes)>,
     rows: BTreeMap<TableKey, TableRow>,
+    /// On their way to the state file.
+    pending: Rows,
+    /// A start reads the rows of the tail's callers alone.
+    pub(crate) cold: bool,
     cut: usize,
     append: Option<Append>,
     /// The arbiter's epoch: higher than the shard's when somebody took it away.
@@ -85,6 +89,8 @@ impl World {
             counts: Counts::new(),
             blobs: vec![],
             rows: BTreeMap::new(),
+            pending: Rows::new(),
+            cold: false,
             cut: 0,
             append: None,
             epoch: Epoch(1),
@@ -107,6 +113,9 @@ impl World {
         let ask = Ask::Copy(arrival.id, arrival.fingerprint);
         let (redo, key) = (Bytes::from_static(b"+1"), arrival.key.clone());
         let (refused_ask, panicked) = (ask.clone(), || Cause::Panicked("at the disco".into()));
+        while let Some(missing) = self.shard.missing(&arrival) {
+            self.load(&missing);
+        }
         match self.shard.admit(self.clock, arrival, ask) {
             Admission::Refused(_, refusal) => self.heard.push(Heard::Refused(refused_ask, refusal)),
             Admission::Queued => {}
@@ -148,6 +157,9 @@ impl World {
         self.step += 1;
         let ticket = ticket(of);
         let ask = Ask::Settle(of.id, of.fingerprint);
+        while let Some(missing) = self.shard.missing_of(&ticket) {
+            self.load(&missing);
+        }
         if let Err((ask, refusal)) = self.shard.settle(self.clock, &ticket, of.commutes, ask) {
             self.heard.push(Heard::Refused(ask, refusal));
         }
@@ -238,17 +250,59 @@ impl World {
         self.release();
     }
 
+    /// What is missing, as a driver reads it.
+    fn load(&mut self, missing: &Missing) {
+        let begins: Vec<Bytes> = missing.caller.map(TableKey::beginnings).into_iter().flatten().collect();
+        let wanted = |key: &TableKey| {
+            let bytes = nigh_wire::encode(key);
+            let mine = begins.iter().any(|beginning| bytes.starts_with(beginning));
+            mine || missing.keyed.as_ref().is_some_and(|keyed| *key == TableKey::Keyed(keyed.clone()))
+        };
+        let rows =
+            self.rows.iter().filter(|(key, _)| wanted(key)).map(|(key, row)| (key.clone(), row.clone()));
+        assert!(
+            self.shard.load(missing, rows.collect()).expect("they were asked for"),
+            "nothing went meanwhile"
+        );
+    }
+
+    /// What nobody asked for of late is in the state file alone.
+    pub(crate) fn let_go(&mut self, rows_max: usize, all: bool) {
+        self.shard.let_go(rows_max, all);
+    }
+
+    /// The state file is looked through for what is too old.
+    pub(crate) fn walk(&mut self, at_once: usize) {
+        if self.shard.wants_walk() {
+            let rows: Vec<_> = self.rows.iter().map(|(key, row)| (key.clone(), row.clone())).collect();
+            rows.chunks(at_once).for_each(|page| self.shard.walk(page.to_vec(), false));
+            self.shard.walk(vec![], true);
+        }
+    }
+
     /// Rows go to the state file, and the log is cut below them.
     pub(crate) fn write_back(&mut self, rows_max: usize) {
-        for (key, row) in self.shard.dirty_rows(rows_max) {
+        self.begin_write(rows_max);
+        self.end_write();
+    }
+
+    pub(crate) fn begin_write(&mut self, rows_max: usize) {
+        self.end_write();
+        self.pending = self.shard.dirty_rows(rows_max);
+    }
+
+    pub(crate) fn end_write(&mut self) {
+        for (key, row) in std::mem::take(&mut self.pending) {
             match row {
                 Some(row) => {
-                    assert!(row.position < self.shard.durable() || key == TableKey::Time, "ahead of the log");
+                    let counts = matches!(key, TableKey::Time | TableKey::Count);
+                    assert!(row.position < self.shard.durable() || counts, "ahead of the log");
                     self.rows.insert(key, row);
                 }
                 None => drop(self.rows.remove(&key)),
             }
         }
+        self.shard.rows_written();
         let through = self.shard.rows_through().0;
         let ends = self.blobs.iter().skip(1).map(|(first, _)| first.0).chain([self.landed_next]);
         self.cut = self.cut.max(ends.filter(|end| *end <= through).count().min(self.blobs.len()));
@@ -263,17 +317,27 @@ impl World {
     pub(crate) fn fail(&mut self) {
         self.epoch.0 += 1;
         let next = self.blobs.get(self.cut).map_or(Position(self.landed_next), |(first, _)| *first);
-        let rows = self.rows.clone();
-        let shard = Shard::open(ShardId(7), self.epoch, rows, Time::EPOCH, next).expect("rows are good");
+        let tail: Vec<Blob> = self.blobs[self.cut..]
+            .iter()
+            .map(|(_, bytes)| Blob::from_bytes(bytes).expect("it was read before"))
+            .collect();
+        let callers: BTreeSet<CallerId> =
+            tail.iter().flat_map(|blob| &blob.records).filter_map(Record::caller).collect();
+        let mut rows = self.rows.clone();
+        if self.cold {
+            let of = |key: &TableKey| key.caller().is_some_and(|caller| callers.contains(&caller));
+            rows.retain(|key, _| of(key) || matches!(key, TableKey::Time | TableKey::Count));
+        }
+        let mut shard = Shard::open(ShardId(7), self.epoch, rows, Time::EPOCH, next).expect("rows are good");
+        if self.cold {
+            shard.is_part(callers);
+        }
         let old = std::mem::replace(&mut self.shard, shard);
         self.heard.extend(old.fail().into_iter().map(Heard::AskAgain));
-        for (_, bytes) in &self.blobs[self.cut..] {
-            let blob = Blob::from_bytes(bytes).expect("it was read before");
-            self.shard.replay(&blob).expect("the tail is whole");
-        }
+        tail.iter().for_each(|blob| self.shard.replay(blob).expect("the tail is whole"));
         assert_eq!(self.shard.next(), Position(self.landed_next));
         self.restored.into_iter().for_each(|at| self.shard.restored(at));
-        (self.append, self.asked) = (None, false);
+        (self.append, self.asked, self.pending) = (None, false, Rows::new());
         self.counts = fold(&self.landed);
     }
 
@@ -288,6 +352,14 @@ impl World {
         for _ in 0..3 {
             self.sync();
             self.sweep();
+        }
+        self.end_write();
+        for key in self.rows.keys().cloned().collect::<Vec<TableKey>>() {
+            let keyed = || if let TableKey::Keyed(key) = &key { Some(key.clone()) } else { None };
+            let caller = key.caller().unwrap_or(CallerId(0));
+            while let Some(missing) = self.shard.tables.missing(caller, keyed) {
+                self.load(&missing);
+            }
         }
         self.shard.tables.rows()
     }
