@@ -209,7 +209,12 @@ fn proves_a_store() {
     let _ = std::fs::remove_dir_all(&dir);
     let verify = format!("store verify {}", dir.display());
     check(&verify, (2, "there is no store"));
-    let options = nigh::store::Open { shards: 4, shapes: &[], incarnation: 0xabc };
+    let options = nigh::store::Open {
+        shards: 4,
+        shapes: &[],
+        incarnation: 0xabc,
+        cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+    };
     let opened = nigh::store::open_dir(&dir, options).expect("a new store");
     check(&verify, (2, "another process"));
     drop(opened);
@@ -242,7 +247,12 @@ fn copies_a_store_and_puts_it_back() {
     let _ = std::fs::remove_dir_all(&root);
     let [data, copy, again] = ["data", "copy", "again"].map(|name| root.join(name).display().to_string());
     check(&format!("store backup {data} {copy}"), (2, "there is no store"));
-    let options = nigh::store::Open { shards: 4, shapes: &[], incarnation: 0xabc };
+    let options = nigh::store::Open {
+        shards: 4,
+        shapes: &[],
+        incarnation: 0xabc,
+        cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+    };
     let opened = nigh::store::open_dir(data.as_ref(), options).expect("a new store");
     check(&format!("store backup {data} {copy}"), (2, "another process"));
     check(&format!("store compact {data}"), (2, "another process"));

@@ -24,7 +24,8 @@ fn recovered_is_acknowledged() {
 /// The power fails before every operation of a compaction: what is left is a store that holds what it held.
 #[test]
 fn compacted_or_not_it_is_the_same_store() {
-    let options = Open { shards: 2, shapes: &[], incarnation: 7 };
+    let options =
+        Open { shards: 2, shapes: &[], incarnation: 7, cache_size: nigh::store::CACHE_SIZE_DEFAULT };
     let disk = Disk::new(Image::default(), Faults::default());
     let mut opened = open_on(Arc::new(disk.clone()), options).expect("a new store");
     let head = opened.log.take_up(&[ShardId(0)]).expect("the disk works")[0];
@@ -79,7 +80,12 @@ struct OnDisk {
 
 impl OnDisk {
     fn open(&self) -> Opened {
-        let options = Open { shards: self.shards, shapes: &[], incarnation: 7 };
+        let options = Open {
+            shards: self.shards,
+            shapes: &[],
+            incarnation: 7,
+            cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+        };
         open_on(Arc::new(self.disk.clone()), options).expect("the disk is sound")
     }
 }

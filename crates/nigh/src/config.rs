@@ -56,11 +56,12 @@ pub struct Config {
     pub write_back_every: Duration,
     /// What entities may take in memory, in bytes, estimated at four times what they are on disk. Of more than that, those
     /// are let go that were not asked for of late, and read again when they are. If one and a half times as much waits to be
-    /// written back, calls are refused as overloaded. Default 512 MiB.
+    /// written back, calls are refused as overloaded. Beside it an eighth is for what is remembered of calls, and a quarter,
+    /// up to 128 MiB, for the cache of the store's files. Default 512 MiB.
     pub memory_max: usize,
 }
 
-/// Half of a small machine; the other half is for the log's and the rows' caches and the calls.
+/// Half of a small machine; the other half is for the files' caches, what is remembered, and the calls.
 const MEMORY_MAX: usize = 512 << 20;
 
 impl Default for Config {

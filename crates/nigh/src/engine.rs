@@ -39,7 +39,9 @@ use crate::shards::commit::{self, Progress};
 use crate::shards::host::{Cell, Host, Wrote};
 use crate::shards::owner::Owner;
 use crate::shards::sweep::{Stepped, Sweep};
-use crate::store::{AppendError, Appended, Copier, GroupId, Log, Open, Opened, Rows, Shape, StoreError};
+use crate::store::{
+    AppendError, Appended, CACHE_SIZE_DEFAULT, Copier, GroupId, Log, Open, Opened, Rows, Shape, StoreError,
+};
 use crate::tx::TxCore;
 
 /// An application taken apart: what every process of it is made from.
@@ -325,7 +327,8 @@ impl Engine {
             (None, None)
         } else {
             let shapes = blueprint.shapes();
-            let opened = opened(Open { shards, shapes, incarnation: clock.entropy() })?;
+            let cache_size = (options.memory_max / 4).min(CACHE_SIZE_DEFAULT);
+            let opened = opened(Open { shards, shapes, incarnation: clock.entropy(), cache_size })?;
             let owner = own(&clock, &routes, &calls, hosts, &options, opened)?;
             (Some(owner.0), Some(owner.1))
         };

@@ -43,7 +43,12 @@ impl Directory {
         self.root.join(self.count.to_string())
     }
     fn open(&self) -> Opened {
-        let options = Open { shards: self.shards, shapes: &[], incarnation: u128::from(self.count) };
+        let options = Open {
+            shards: self.shards,
+            shapes: &[],
+            incarnation: u128::from(self.count),
+            cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+        };
         open_dir(&self.dir(), options).expect("the directory is sound")
     }
 }

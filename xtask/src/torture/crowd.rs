@@ -20,6 +20,8 @@ use crate::Trouble;
 
 /// Memory that the shop may have, the system's cache of its files included.
 const MEMORY_MAX_MIB: u64 = 192;
+/// What its operator gives its entities of that; what is remembered of calls may take an eighth more.
+const ENTITIES_MAX_MIB: &str = "48";
 /// How long a flood lasts, and how many there are.
 const FLOOD: Duration = Duration::from_secs(3);
 const FLOODS: u32 = 15;
@@ -79,6 +81,7 @@ pub fn memory(ground: &Ground) -> Result<Outcome, Trouble> {
     let mut done = Done::default();
     let mut shop = ground.one_process("shop", CROWD)?;
     shop.servers[0].set_under(shell(&format!("echo $$ > {}/tasks", group.0.display())));
+    shop.servers[0].add_args(&["--memory-max", ENTITIES_MAX_MIB]);
     let mut story = Story::begin(shop)?;
     let (mut sizes, mut killed, mut limit_mib) = (Vec::new(), 0, MEMORY_MAX_MIB);
     for _ in 0..FLOODS {

@@ -37,6 +37,11 @@ impl Server {
         Server { name, program, args: args.to_vec(), under, log, child: None }
     }
 
+    /// From the next start on it has these arguments, too.
+    pub fn add_args(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
+    }
+
     /// From the next start on it runs under this command line, to which its own is appended, and keeps its
     /// process id; empty: by itself.
     pub fn set_under(&mut self, under: Vec<String>) {

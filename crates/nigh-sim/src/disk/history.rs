@@ -78,7 +78,10 @@ pub(super) fn open(disk: &Disk, incarnation: u128, opens: usize) -> Result<Opene
         schemas: bytes::Bytes::new(),
     };
     let shapes: Vec<_> = (0..opens.min(3) as u8).map(shape).collect();
-    open_on(Arc::new(disk.clone()), Open { shards: SHARDS, shapes: &shapes, incarnation })
+    open_on(
+        Arc::new(disk.clone()),
+        Open { shards: SHARDS, shapes: &shapes, incarnation, cache_size: nigh::store::CACHE_SIZE_DEFAULT },
+    )
 }
 
 impl Player {

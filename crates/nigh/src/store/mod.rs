@@ -44,6 +44,10 @@ pub const FORMAT_VERSION: u32 = 4;
 /// transaction is durable; one large sync in front of the log's is what hurts.
 pub const ROWS_PER_WRITE_MAX: usize = 256;
 
+/// Bytes of a store's files that are kept in memory, unless the operator gives it less: the inner pages of a state of some
+/// 10 GiB.
+pub const CACHE_SIZE_DEFAULT: usize = 128 << 20;
+
 /// Longest key of a row, in bytes: a key of an entity (1 KiB), the names around it, and room.
 pub const ROW_KEY_SIZE_MAX: usize = 4 * 1024;
 
@@ -262,6 +266,8 @@ pub struct Open<'a> {
     pub shapes: &'a [Shape],
     /// Incarnation of a store created now: 128 random bits. Of no use to one that exists.
     pub incarnation: u128,
+    /// What may be kept in memory of its files, in bytes: [`CACHE_SIZE_DEFAULT`].
+    pub cache_size: usize,
 }
 
 /// What a copy becomes when it is put back.

@@ -18,7 +18,12 @@ const RESTORE: Restore = Restore { incarnation: 99, at: Time::from_nanos(5_000_0
 
 /// All that opening a store gives: heads and blobs of its log, its rows, its highest positions.
 fn held(dir: &Path) -> impl PartialEq + std::fmt::Debug + use<> {
-    let options = nigh::store::Open { shards: SHARDS, shapes: &[], incarnation: 1 };
+    let options = nigh::store::Open {
+        shards: SHARDS,
+        shapes: &[],
+        incarnation: 1,
+        cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+    };
     let mut opened = open_dir(dir, options).expect("it is sound");
     let blobs = tail(&opened);
     let mut rows = Vec::new();

@@ -59,7 +59,10 @@ impl Drop for TestDir {
 }
 
 fn open(dir: &Path) -> Result<Opened, OpenError> {
-    open_dir(dir, Open { shards: SHARDS, shapes: &[], incarnation: 7 })
+    open_dir(
+        dir,
+        Open { shards: SHARDS, shapes: &[], incarnation: 7, cache_size: nigh::store::CACHE_SIZE_DEFAULT },
+    )
 }
 
 /// A blob that nothing but its place can have.

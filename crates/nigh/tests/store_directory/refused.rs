@@ -24,7 +24,7 @@ fn refused(dir: &TestDir, options: Open<'_>, words: &[&str]) -> OpenError {
 }
 
 fn options() -> Open<'static> {
-    Open { shards: SHARDS, shapes: &[], incarnation: 8 }
+    Open { shards: SHARDS, shapes: &[], incarnation: 8, cache_size: nigh::store::CACHE_SIZE_DEFAULT }
 }
 
 /// One more group on every shard.

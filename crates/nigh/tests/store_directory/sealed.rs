@@ -24,7 +24,15 @@ fn shapes() -> [Shape; 1] {
 }
 
 fn open(dir: &TestDir) -> Result<Opened, OpenError> {
-    open_dir(&dir.0, Open { shards: SHARDS, shapes: &shapes(), incarnation: 7 })
+    open_dir(
+        &dir.0,
+        Open {
+            shards: SHARDS,
+            shapes: &shapes(),
+            incarnation: 7,
+            cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+        },
+    )
 }
 
 fn filled() -> TestDir {

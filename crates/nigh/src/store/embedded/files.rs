@@ -12,30 +12,40 @@ use redb::{Builder, Database};
 use super::directory::Directory;
 use super::gate::Gate;
 use super::meta::{Fault, guard};
-use crate::store::StoreError;
+use crate::store::{CACHE_SIZE_DEFAULT, StoreError};
 
 /// Name of the log in its directory.
 pub(super) const LOG_FILE: &str = "log.redb";
 /// Name of the rows in their directory.
 pub(super) const STATE_FILE: &str = "state.redb";
 
-/// redb's cache of the log: the groups since the last cut are read once, at start.
-const LOG_CACHE_BYTES: usize = 32 << 20;
-/// redb's cache of the rows: inner pages of a large state, and the leaves of a sweep.
-const STATE_CACHE_BYTES: usize = 128 << 20;
+/// Part of redb's cache that is for the log: the groups since the last cut are read once, at start. The rest is for the
+/// rows: inner pages of a large state, and the leaves of a sweep.
+const LOG_CACHE_PART: usize = 5;
 
 /// Up to this size a file of rows is checked whole at each start, some 1 ms per MiB. Beyond it only rows that
 /// are read are checked, so that the time to start does not grow with the state. The log is checked always: its
 /// size is bounded, and all of it is read anyway.
 const CHECKED_AT_START_BYTES_MAX: u64 = 128 << 20;
 
-/// How much of a file redb reads when it opens it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Check {
-    /// What a start can wait for.
-    AtStart,
-    /// Each page, whatever the size.
-    Whole,
+/// How redb opens a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    /// Each page is read, whatever the size; else what a start can wait for.
+    whole: bool,
+    /// Of both files' caches, in bytes.
+    cache_size: usize,
+}
+
+impl Way {
+    /// For use.
+    pub(super) fn used(cache_size: usize) -> Self {
+        Way { whole: false, cache_size }
+    }
+    /// To be proven.
+    pub(super) fn proven() -> Self {
+        Way { whole: true, cache_size: CACHE_SIZE_DEFAULT }
+    }
 }
 
 /// A file, open.
@@ -45,6 +55,7 @@ pub(super) struct File {
     directory: Arc<dyn Directory>,
     /// Of the two, whatever it is called now.
     name: &'static str,
+    cache_size: usize,
 }
 
 impl fmt::Debug for File {
@@ -58,16 +69,16 @@ impl File {
     pub(super) fn open(
         directory: &Arc<dyn Directory>,
         name: &'static str,
-        check: Check,
+        way: Way,
     ) -> Result<(File, Database), StoreError> {
         // R9: what a failed sync has left in the system's memory is not durable, and is not to be read.
         directory.drop_cached(name).map_err(StoreError::Io)?; // mutant cache-kept: directory.exists(name).map_err(StoreError::Io)?;
-        open_named(directory, name, name, check)
+        open_named(directory, name, name, way)
     }
 
     /// Opens it once more, after its database was closed.
     pub(super) fn again(&self) -> Result<(File, Database), StoreError> {
-        File::open(&self.directory, self.name, Check::AtStart)
+        File::open(&self.directory, self.name, Way::used(self.cache_size))
     }
 }
 
@@ -76,22 +87,23 @@ fn open_named(
     directory: &Arc<dyn Directory>,
     called: &str,
     name: &'static str,
-    check: Check,
+    way: Way,
 ) -> Result<(File, Database), StoreError> {
     let file = directory.open(called).map_err(StoreError::Io)?;
     let size = file.len().map_err(StoreError::Io)?;
     guard(name, || {
         let gate = Gate::new(file);
         let mut builder = Builder::new();
+        let Way { whole, cache_size } = way;
         if name == LOG_FILE {
-            builder.set_cache_size(LOG_CACHE_BYTES).set_check_integrity_on_open(true);
+            builder.set_cache_size(cache_size / LOG_CACHE_PART).set_check_integrity_on_open(true);
         } else {
-            builder.set_cache_size(STATE_CACHE_BYTES);
-            let whole = check == Check::Whole || size <= CHECKED_AT_START_BYTES_MAX;
+            builder.set_cache_size(cache_size - cache_size / LOG_CACHE_PART);
+            let whole = whole || size <= CHECKED_AT_START_BYTES_MAX;
             builder.set_check_integrity_on_open(whole);
         }
         let db = builder.create_with_backend(gate.clone())?;
-        Ok((File { gate, directory: directory.clone(), name }, db))
+        Ok((File { gate, directory: directory.clone(), name, cache_size }, db))
     })
 }
 
@@ -131,7 +143,7 @@ pub(super) fn create(
     for name in [LOG_FILE, STATE_FILE] {
         let called = unfinished(name);
         directory.create(&called).map_err(StoreError::Io)?;
-        let (file, db) = open_named(directory, &called, name, Check::AtStart)?;
+        let (file, db) = open_named(directory, &called, name, Way::used(CACHE_SIZE_DEFAULT))?;
         file.gate.release().map_err(StoreError::Io)?;
         guard(name, || {
             fill(name, &db)?;

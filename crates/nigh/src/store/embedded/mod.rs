@@ -44,7 +44,7 @@ pub use compact::{Compacted, compact_dir, compact_on};
 pub use copy::{backup_dir, restore_dir};
 use directory::RealDirectory;
 pub use directory::{Directory, DirectoryLock};
-use files::{Check, File, Holds, LOG_FILE, STATE_FILE};
+use files::{File, Holds, LOG_FILE, STATE_FILE, Way};
 pub use live::Copier;
 use log::{CUT, Found, GROUPS, HEADS, RedbLog};
 use meta::{Fault, META, Said, guard, ours, put_group};
@@ -121,8 +121,8 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
             files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
         }
     }
-    let (log_file, log_db) = open_file(&directory, LOG_FILE, Check::AtStart)?;
-    let (state_file, state_db) = open_file(&directory, STATE_FILE, Check::AtStart)?;
+    let (log_file, log_db) = open_file(&directory, LOG_FILE, Way::used(options.cache_size))?;
+    let (state_file, state_db) = open_file(&directory, STATE_FILE, Way::used(options.cache_size))?;
     let meta = read_meta(dir, &log_db, &state_db)?;
     if meta.shards != options.shards {
         return Err(OpenError::Shards { found: meta.shards, asked: options.shards });
@@ -167,10 +167,10 @@ fn mixed(dir: &Path, detail: String) -> OpenError {
 fn open_file(
     directory: &Arc<dyn Directory>,
     name: &'static str,
-    check: Check,
+    way: Way,
 ) -> Result<(File, Database), OpenError> {
     let dir = directory.path();
-    File::open(directory, name, check).map_err(|error| match error {
+    File::open(directory, name, way).map_err(|error| match error {
         StoreError::Io(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             OpenError::Locked { dir: dir.to_path_buf() }
         }

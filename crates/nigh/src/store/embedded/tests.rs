@@ -14,7 +14,9 @@ use super::directory::{Directory, DirectoryLock, RealDirectory};
 use super::gate::Gate;
 use super::verify::{Verified, hold};
 use super::{copy::placed, open_on};
-use crate::store::{Append, AppendError, CopyError, Head, LogEntry, Open, Opened, RowWrite, StoreError};
+use crate::store::{
+    Append, AppendError, CACHE_SIZE_DEFAULT, CopyError, Head, LogEntry, Open, Opened, RowWrite, StoreError,
+};
 
 /// What the disk is about to do.
 #[derive(Debug)]
@@ -142,7 +144,7 @@ impl Disk {
 
     fn open(&mut self) -> Opened {
         let directory = FaultyDirectory(RealDirectory(self.dir.clone()), self.faults.clone());
-        let options = Open { shards: 2, shapes: &[], incarnation: 3 };
+        let options = Open { shards: 2, shapes: &[], incarnation: 3, cache_size: CACHE_SIZE_DEFAULT };
         let mut opened = open_on(Arc::new(directory), options).expect("the directory is sound");
         self.head = opened.log.take_up(&[ShardId(0)]).expect("the disk works")[0];
         opened
@@ -343,7 +345,7 @@ fn a_copy_beside_traffic_is_of_one_moment() {
     let real = |real| Arc::new(real) as Arc<dyn Directory>;
     let copy = placed((&source, &disk.dir), &to, source.meta, real).expect("it is sound");
     assert_eq!((copy.groups.0, copy.rows.0), (3, 1));
-    let options = Open { shards: 2, shapes: &[], incarnation: 4 };
+    let options = Open { shards: 2, shapes: &[], incarnation: 4, cache_size: CACHE_SIZE_DEFAULT };
     let copy = open_on(Arc::new(RealDirectory(to.clone())), options).expect("it is sound");
     let value = copy.rows.read(ShardId(0), b"ea").expect("it is sound").expect("it is there").value;
     assert_eq!(value, 0_u64.to_le_bytes().to_vec());

@@ -11,7 +11,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::copy::Source;
 use super::directory::{Directory, DirectoryLock, RealDirectory};
-use super::files::{Check, File, LOG_FILE, STATE_FILE};
+use super::files::{File, LOG_FILE, STATE_FILE, Way};
 use super::meta::{Fault, guard};
 use super::seal::Sealer;
 use super::{
@@ -85,8 +85,8 @@ pub(super) fn hold_locked(directory: &Arc<dyn Directory>, lock: DirectoryLock) -
             return Err(mixed(dir, format!("{missing} is missing")));
         }
     }
-    let log = open_file(directory, LOG_FILE, Check::Whole)?;
-    let state = open_file(directory, STATE_FILE, Check::Whole)?;
+    let log = open_file(directory, LOG_FILE, Way::proven())?;
+    let state = open_file(directory, STATE_FILE, Way::proven())?;
     let meta = read_meta(dir, &log.1, &state.1)?;
     let sealer = Sealer::new(meta.incarnation);
     let entities = entities(&log.1, sealer).map_err(from_store)?;
