@@ -189,6 +189,11 @@ impl Node {
         self.threads.as_ref().map_or(0, |t| t.owner.core().memory.size())
     }
 
+    /// Rows that changed and wait to be written back: of entities, and of what is remembered of calls.
+    pub fn unwritten(&self) -> usize {
+        self.threads.as_ref().map_or(0, |t| t.owner.core().rows_changed())
+    }
+
     /// How much is remembered of calls: answers, idempotency keys, order.
     pub fn remembered(&self) -> Remembered {
         let Some(threads) = &self.threads else { return Remembered::default() };

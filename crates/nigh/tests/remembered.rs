@@ -94,3 +94,16 @@ async fn keys_are_remembered_beyond_memory() {
     node.stop().await.expect("stops");
     std::fs::remove_dir_all(&dir).expect("it was made here");
 }
+
+/// What is remembered of calls is written back as fast as there is of it: the pace counts its rows, too.
+#[tokio::test]
+async fn rows_of_calls_count_among_those_to_write() {
+    let config = Config { write_back_every: Duration::from_secs(3_600), ..Config::memory() };
+    let node = app().start(config).await.expect("opens");
+    let nigh = node.handle();
+    for payment in 0..10 {
+        nigh.call(Till::at(1).pay(1)).once(format!("{payment}")).await.expect("it is paid");
+    }
+    assert!(node.unwritten() > 10, "one till, ten keys: {}", node.unwritten());
+    node.stop().await.expect("stops");
+}

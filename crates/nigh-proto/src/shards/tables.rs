@@ -342,6 +342,12 @@ impl Tables {
         rows
     }
 
+    /// Places in the queues of changed rows.
+    pub(super) fn changed_len(&self) -> usize {
+        let changed = self.records.changed_len() + self.keyed.changed_len();
+        changed + self.marks.changed_len() + self.floors.changed_len()
+    }
+
     /// Place of the first change that was not taken yet.
     pub(super) fn changed_since(&self) -> Option<Position> {
         let (a, b) = (self.records.changed_since(), self.keyed.changed_since());
@@ -367,8 +373,7 @@ impl Tables {
         (counters.keyed, counters.keyed_size) = (self.keyed.len(), self.keyed.size());
         (counters.marks, counters.marks_size) = (self.marks.len(), self.marks.size());
         (counters.floors, counters.floors_size) = (self.floors.len(), self.floors.size());
-        let changed = self.records.changed_len() + self.keyed.changed_len();
-        counters.changed = changed + self.marks.changed_len() + self.floors.changed_len();
+        counters.changed = self.changed_len();
         counters.rows = self.len();
     }
 

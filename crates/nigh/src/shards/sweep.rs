@@ -47,7 +47,7 @@ pub(crate) fn run(
         let last = stopped;
         if progress.group() > swept || last {
             let pause = || {
-                let dirty = owner.core().memory.dirty();
+                let dirty = owner.core().rows_changed();
                 let wait = progress.pause(owner.clock.now(), every, dirty);
                 !wait.is_zero() && is_over(stop, wait)
             };

@@ -66,6 +66,11 @@ impl<R> Shard<R> {
         self.tables.size()
     }
 
+    /// Rows that changed since they were given out, about.
+    pub fn rows_changed(&self) -> usize {
+        self.tables.changed_len()
+    }
+
     /// True if some rows that are in the state file alone may be too old.
     pub fn wants_walk(&self) -> bool {
         self.tables.wants_walk(self.log.durable_time())
