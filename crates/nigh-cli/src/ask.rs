@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use nigh::why::Named;
 use nigh_wire::CallId;
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ use crate::http::{self, Answer, Lost, Request};
 use crate::id;
 use crate::offer::{Prepared, Typed, encoded, prepare};
 use crate::verdict::{self, Exit, Said};
+use crate::why;
 
 /// First pause before asking again; doubles, up to the next.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -43,6 +45,18 @@ pub(crate) fn run(flags: &Flags, verb: &Verb) -> Said {
             prepared.map_or_else(|said| said, |prepared| call(flags, &prepared, due))
         }
         Verb::Backup { name } => backup(flags, name, due),
+        Verb::Why { named } => {
+            let text = match named {
+                Named::Id(id) => id.to_string(),
+                Named::Ticket(ticket) => ticket.to_string(),
+            };
+            let asked = ask(flags, &get(format!("/api/-/why/{}", encoded(&text))), due);
+            asked.map_or_else(|said| said, |answer| why::of_why(&answer, named, flags.json))
+        }
+        Verb::Ledger => {
+            let asked = ask(flags, &get("/api/-/ledger".to_owned()), due);
+            asked.map_or_else(|said| said, |answer| why::of_ledger(&answer, flags.json))
+        }
         Verb::Settle { ticket } => {
             let body = Some(json!({"ticket": ticket.to_string()}).to_string());
             let request = Request { verb: "POST", path: "/api/-/settle".to_owned(), headers: vec![], body };

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use nigh::why::Named;
 use nigh_wire::{CallId, Ticket};
 
 use crate::http::Base;
@@ -131,11 +132,30 @@ pub(crate) enum Verb {
         /// What the copy is to be called, 2026-11-21; the folder is what the application has after --backups.
         name: String,
     },
+    /// Say where a call is, as far as the application knows; changes nothing, also not of a call that is under way.
+    Why {
+        /// Its id, nigh1.…, or its ticket, nighT1.…
+        #[arg(value_name = "ID", value_parser = named)]
+        named: Named,
+    },
+    /// Print what was asked and what came of it, method by method, since the application started.
+    Ledger,
     /// Find out what became of a call in doubt; if it was not done, it never will be.
     Settle {
         /// What came with the doubt: nighT1.…
         ticket: Ticket,
     },
+}
+
+/// A call, as it was printed.
+fn named(text: &str) -> Result<Named, String> {
+    let parsed = match text.starts_with("nighT1.") {
+        true => {
+            text.parse().map(Named::Ticket).map_err(|error: nigh_wire::ParseTicketError| error.to_string())
+        }
+        false => text.parse().map(Named::Id).map_err(|error: nigh_wire::ParseIdError| error.to_string()),
+    };
+    parsed.map_err(|error| format!("{error}; a call is named by its id, nigh1.…, or its ticket, nighT1.…"))
 }
 
 /// `250ms` or `2s`.

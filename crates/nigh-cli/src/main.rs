@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`flags`] is what may be typed; [`offer`] makes a request of it, by what the application says it
 //! offers; [`ask`] sends it, again if need be, and always under one id; [`verdict`] says what came of it, to people
-//! and as an exit code. [`http`] is the client, [`id`] names calls. Knows no more than HTTP and ids: the
+//! and as an exit code, [`why`] where a call is. [`http`] is the client, [`id`] names calls. Knows no more than HTTP and ids: the
 //! application reads arguments and says what is wrong with them. [`replay`] and [`store`] stand apart: one runs
 //! cargo, the other reads and writes directories.
 
@@ -15,6 +15,7 @@ mod offer;
 mod replay;
 mod store;
 mod verdict;
+mod why;
 
 use std::process::ExitCode;
 

@@ -33,7 +33,7 @@ use crate::route::{self, Route, Target};
 use crate::rules::Rules;
 use crate::upload::{BODIES_SIZE_MAX, Upload};
 use crate::verdict::{self, Asked, Reply};
-use crate::{arguments, headers, offer};
+use crate::{arguments, headers, ledger, offer};
 
 /// The gateway as a `tower_service::Service`, to mount in a router of an application that has its own.
 ///
@@ -127,6 +127,10 @@ impl Gate {
                 let what = What::List { entity: contract.name.clone(), after, limit };
                 let outcome = self.perform(what, Identity::Fresh, self.due(parts)?).await;
                 verdict::of_list(outcome, key_schema, limit)
+            }
+            Route::Ledger => Reply::Value { value: ledger::ledger(&self.nigh.ledger()), version: None },
+            Route::Why(named) => {
+                Reply::Value { value: ledger::why(&named, &self.nigh.why(&named)), version: None }
             }
             Route::Settle => self.settle(parts, upload).await?,
             Route::Backup => self.backup(parts, upload).await?,

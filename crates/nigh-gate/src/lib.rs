@@ -5,7 +5,7 @@
 //! [`arguments`] what is asked with, [`headers`] under which name and for how long. [`flights`] keeps two
 //! requests under one idempotency key apart, [`verdict`] turns what came of a call into a status, and
 //! [`problem`] is every answer that is not a 200. [`door`] and [`patience`] own sockets and their timeouts;
-//! [`offer`] and [`page`] are what people look at.
+//! [`offer`], [`page`] and [`ledger`] are what people look at.
 //!
 //! Safe against a hostile page on the same machine, and nothing more yet: it listens on loopback only.
 //! Nothing here decides what a call does, and nothing panics from input.
@@ -16,6 +16,7 @@ mod door;
 mod flights;
 mod gate;
 mod headers;
+mod ledger;
 mod nearest;
 mod offer;
 mod page;

@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 
 use http::Method as Verb;
+use nigh::why::Named;
 use nigh_wire::{Bytes, Catalogue, Class, Contract, ContractKind, Method, MethodIndex, Schema};
 use percent_encoding::percent_decode_str;
 
+use crate::ledger;
 use crate::nearest::hint;
 use crate::problem::{Kind, Problem, quoted};
 
@@ -28,6 +30,10 @@ pub(crate) enum Route<'a> {
     Offer,
     /// `GET /api/-/health`
     Health,
+    /// `GET /api/-/ledger`
+    Ledger,
+    /// `GET /api/-/why/<ID>`
+    Why(Named),
     /// `POST /api/-/settle`
     Settle,
     /// `POST /api/-/backup`
@@ -68,9 +74,16 @@ pub(crate) fn find<'a>(
     match parts.as_slice() {
         [] => reads(verb, "`/api`").map(|()| Route::Offer),
         ["-", "health"] => reads(verb, "`/api/-/health`").map(|()| Route::Health),
+        ["-", "ledger"] => reads(verb, "`/api/-/ledger`").map(|()| Route::Ledger),
+        ["-", "why", named] => {
+            reads(verb, "`/api/-/why`")?;
+            ledger::named(named).map(Route::Why)
+        }
         ["-", "settle"] => writes(verb, "`/api/-/settle`").map(|()| Route::Settle),
         ["-", "backup"] => writes(verb, "`/api/-/backup`").map(|()| Route::Backup),
-        ["-", ..] => Err(unknown("Under `/api/-/` there are `settle`, `backup` (POST) and `health` (GET).")),
+        ["-", ..] => Err(unknown(
+            "Under `/api/-/` there are `settle`, `backup` (POST), `health`, `ledger` and `why/<ID>` (GET).",
+        )),
         [name] => list(contract(catalogue, name)?, verb, query),
         [name, key, method] => {
             target(catalogue, contract(catalogue, name)?, key, method, verb).map(Route::Method)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nigh::engine::{AnyEntity, Engine};
+use nigh::ledger::Ledger;
 use nigh::perform::{Ask, Identity, Outcome, What};
 use nigh::store::Append;
 use nigh_proto::Instant;
@@ -14,7 +15,7 @@ use nigh_proto::shards::record::Blob;
 use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, Ticket};
 
 use crate::durable::Durable;
-use crate::judge::{Asked, Heard, LogJudge, Verdict};
+use crate::judge::{Asked, Heard, LedgerJudge, LogJudge, Verdict};
 use crate::panics::caught;
 use crate::program::Entities;
 use crate::rng::mix;
@@ -43,6 +44,7 @@ const PING_SIZE_MAX: usize = 16;
 pub(crate) struct Book {
     catalogue: Arc<Catalogue>,
     judge: LogJudge<Entities>,
+    ledger: LedgerJudge,
     always: Vec<Always>,
     finally: Vec<Finally>,
     entries: BTreeMap<Op, Entry>,
@@ -106,6 +108,7 @@ impl Book {
         Book {
             catalogue,
             judge: LogJudge::new(entities).with_claims(claims_max),
+            ledger: LedgerJudge::default(),
             always,
             finally: vec![],
             entries: BTreeMap::new(),
@@ -376,6 +379,36 @@ impl Book {
             format!("[{op}] client {} at process {}: {}", entry.client, entry.process, shown(&entry.what))
         };
         open.map(line).collect()
+    }
+}
+
+/// What processes count.
+impl Book {
+    pub(crate) fn ledger(&mut self) -> &mut LedgerJudge {
+        &mut self.ledger
+    }
+
+    /// At the end of the life of a process, or of the run; `None`: it cannot be read.
+    pub(crate) fn counted(&mut self, process: u16, ledger: Option<&Ledger>) {
+        match ledger {
+            Some(ledger) => {
+                let judged = self.ledger.counted(Instant::from_nanos(now()), process, ledger);
+                self.check(judged);
+            }
+            None => self.ledger.lost_counters(),
+        }
+    }
+
+    /// All have counted.
+    pub(crate) fn compare_ledgers(&mut self) {
+        let catalogue = &self.catalogue;
+        let records = |of: &str, method: &str| {
+            let found = catalogue.contract(of).filter(|c| matches!(c.kind, ContractKind::Entity { .. }));
+            let class = found.and_then(|contract| contract.method(method)).map(|method| method.class);
+            matches!(class, Some(Class::Once | Class::Idempotent))
+        };
+        let judged = self.ledger.end(Instant::from_nanos(now()), records);
+        self.check(judged);
     }
 }
 

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::entity::Reply;
 use crate::error::Result;
 use crate::handle::Nigh;
+use crate::ledger::{self, Ledger};
 use crate::link::end::{LinkEnd, Local};
 use crate::performer::Performer;
 use crate::recover::recover;
@@ -435,6 +436,11 @@ impl Engine {
     /// True if a shard turned out to be another's: the process is to end.
     pub fn is_fenced(&self) -> bool {
         self.store.as_ref().is_some_and(|store| store.owner.core().taken.is_some())
+    }
+
+    /// What was asked of it and by it, and what came of it.
+    pub fn ledger(&self) -> Ledger {
+        ledger::of(&self.local.routes, &self.calls, self.local.owner.as_deref())
     }
 
     /// Where each of its shards stands: under which epoch, and how much of its log it has read or written.

@@ -13,9 +13,11 @@ use nigh_wire::{
 };
 
 use crate::backups::BackupError;
+use crate::ledger::Ledger;
 use crate::perform::{Ask as Untyped, Identity, Outcome, Perform, What};
 use crate::service::BoxFuture;
 use crate::store::Verified;
+use crate::why::{Named, Why};
 
 /// Calls of one batch that are under way at once; the next ones start when these are answered.
 const BATCH_MAX: usize = 256;
@@ -125,6 +127,17 @@ impl Nigh {
     /// There is no copy, and nothing is left of it; the store goes on.
     pub async fn backup(&self, name: &str) -> Result<Verified, BackupError> {
         self.performer.backup(name).await
+    }
+
+    /// What was asked of this process and by it since it started, method by method, and what came of it.
+    pub fn ledger(&self) -> Ledger {
+        self.performer.ledger()
+    }
+
+    /// Where a call is, as far as this process knows. It only looks: unlike [`Nigh::settle`] it changes nothing, and
+    /// what it says of a call that is not recorded is no verdict.
+    pub fn why(&self, of: &Named) -> Why {
+        self.performer.why(of)
     }
 
     /// As [`Perform::reserve`]: for whatever stands before this handle.

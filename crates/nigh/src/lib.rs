@@ -25,6 +25,7 @@ mod entity;
 mod error;
 mod exit;
 mod handle;
+pub mod ledger;
 mod link;
 mod method;
 mod node;
@@ -41,6 +42,7 @@ mod shards;
 mod state;
 pub mod store;
 mod tx;
+pub mod why;
 
 pub use app::App;
 pub use backups::BackupError;

@@ -24,6 +24,7 @@ use crate::door::Door;
 use crate::engine::{Blueprint, Engine, Options, Stored};
 use crate::error::{Error, Result};
 use crate::handle::Nigh;
+use crate::ledger;
 use crate::link::connection::{accept, dial};
 use crate::place;
 use crate::shards::commit::{self, Progress};
@@ -106,6 +107,7 @@ impl Node {
         let (stop, stopping) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(calls.clone().keep_time());
+        tasks.spawn(ledger::watch(local.clone()));
         let (mut dials, (stop_links, links_stop)) = (JoinSet::new(), watch::channel(false));
         let mut link = None;
         if let Some(address) = config.link {

@@ -10,8 +10,10 @@ use nigh_proto::calls::request::Version;
 use nigh_wire::{Bytes, CallId, Catalogue, Cause, MethodIndex, NotSettledCause, Ticket, Value};
 
 use crate::backups::BackupError;
+use crate::ledger::Ledger;
 use crate::service::BoxFuture;
 use crate::store::Verified;
+use crate::why::{Named, Why};
 
 /// Something asked, untyped: what doors build from what they read.
 #[derive(Clone, Debug)]
@@ -108,5 +110,13 @@ pub trait Perform: Send + Sync + 'static {
     /// Copies the store of this process into its folder of backups.
     fn backup(&self, _name: &str) -> BoxFuture<'static, Result<Verified, BackupError>> {
         Box::pin(std::future::ready(Err(BackupError::Off)))
+    }
+    /// What was asked of this process and by it, and what came of it.
+    fn ledger(&self) -> Ledger {
+        Ledger::default()
+    }
+    /// Where a call is, as far as this process knows. Changes nothing.
+    fn why(&self, _of: &Named) -> Why {
+        Why::default()
     }
 }

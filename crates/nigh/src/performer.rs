@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nigh_proto::calls::caller::{self, Outcome as Settled, PeerId, Serves, What as Started, Writes};
 use nigh_proto::calls::request::Refusal;
+use nigh_proto::calls::tally::{Line, Took};
 use nigh_proto::calls::{DEADLINE_DEFAULT, DEADLINE_MAX, RETENTION};
 use nigh_wire::{
     Bytes, CallId, CallerId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex,
@@ -23,6 +24,7 @@ use crate::backups::{BackupError, Backups};
 use crate::calls::{Calls, PEER};
 use crate::clock::Clock;
 use crate::entity::Reply;
+use crate::ledger::{self, Asking, Ledger, Serving, fate};
 use crate::perform::{Ask, Identity, Outcome, Perform, What};
 use crate::routes::{EntityMethod, Route, Routes, ServiceMethod};
 use crate::service::{Asked, BoxFuture};
@@ -30,6 +32,7 @@ use crate::services::Served;
 use crate::shards::owner::{Asked as Of, Owner, Work};
 use crate::shards::reply::{Heard, ReplyTo, answered};
 use crate::store::Verified;
+use crate::why::{self, Named, Why};
 
 /// Performs calls for one node.
 pub(crate) struct Performer {
@@ -52,7 +55,10 @@ impl Perform for Performer {
         match ask.what {
             What::Method { method, key, args } => self.method(method, key, args, within, ask.identity),
             What::List { entity, after, limit } => match &self.owner {
-                Some(owner) => here(owner, Of::List { entity, after, limit }, within),
+                Some(owner) => {
+                    let asking = self.asking(Line::List);
+                    here(asking, owner, Of::List { entity, after, limit }, within)
+                }
                 None => self.there(Started::List { entity, after, limit }, within),
             },
             What::Settle(ticket) => self.settle(ticket, within),
@@ -82,9 +88,28 @@ impl Perform for Performer {
     fn backup(&self, name: &str) -> BoxFuture<'static, Result<Verified, BackupError>> {
         self.backups.make(name)
     }
+
+    fn ledger(&self) -> Ledger {
+        ledger::of(&self.routes, &self.calls, self.owner.as_deref())
+    }
+
+    fn why(&self, of: &Named) -> Why {
+        why::of(self, of)
+    }
 }
 
 impl Performer {
+    /// Something is asked that the caller machine does not see.
+    fn asking(&self, line: Line) -> Asking {
+        Asking::new(self.calls.clone(), line)
+    }
+
+    /// Something was asked, and this is said at once.
+    fn told(&self, line: Line, outcome: Outcome) -> BoxFuture<'static, Outcome> {
+        self.calls.beside.told(line, fate(&outcome));
+        Box::pin(std::future::ready(outcome))
+    }
+
     fn method(
         &self,
         method: MethodIndex,
@@ -101,12 +126,16 @@ impl Performer {
                     outcome(self.calls.start(PeerId::LOCAL, what, within), identity)
                 }
                 Ok(what) => self.there_as(what, within, identity),
-                Err(cause) => ready(Outcome::NotDone(cause)),
+                Err(cause) => self.told(Line::Method(m.index), Outcome::NotDone(cause)),
             },
-            (Some(Route::Entity(_)), None) => {
-                ready(Outcome::NotDone(Cause::Malformed("a call of an entity has a key".into())))
+            (Some(Route::Entity(m)), None) => {
+                let cause = Cause::Malformed("a call of an entity has a key".into());
+                self.told(Line::Method(m.index), Outcome::NotDone(cause))
             }
-            (None, _) => ready(Outcome::NotDone(Cause::Unknown(format!("method {}", method.0)))),
+            (None, _) => {
+                let cause = Cause::Unknown(format!("method {}", method.0));
+                self.told(Line::Unknown, Outcome::NotDone(cause))
+            }
         }
     }
 
@@ -121,7 +150,7 @@ impl Performer {
         let Some(owner) = &self.owner else {
             return self.there(Started::View { method, key, args: args.to_bytes() }, within);
         };
-        here(owner, Of::View { method, key, args }, within)
+        here(self.asking(Line::Method(method)), owner, Of::View { method, key, args }, within)
     }
 
     fn service(
@@ -160,15 +189,17 @@ impl Performer {
                 settles_until: id.birth.saturating_add(RETENTION),
             })
         });
+        let line = Line::Method(m.index);
+        let (asking, serving) = (self.asking(line), Serving::new(self.calls.clone(), line));
         let served = service.clone().dispatch(m.number, Asked { id }, args);
-        serve(self.calls.clock.clone(), served, ticket, within)
+        serve(self.calls.clock.clone(), (asking, serving), served, ticket, within)
     }
 
     fn settle(&self, ticket: Ticket, within: Duration) -> BoxFuture<'static, Outcome> {
         if ticket.key.is_none() {
-            return ready(Outcome::NoRecord);
+            return self.told(Line::Settle, Outcome::NoRecord);
         }
-        let misuse = || ready(Outcome::NotSettled(NotSettledCause::Misuse));
+        let misuse = || self.told(Line::Settle, Outcome::NotSettled(NotSettledCause::Misuse));
         let Some(m) = self.routes.by_name(&ticket.of, &ticket.method) else { return misuse() };
         if m.shape != ticket.shape {
             return misuse();
@@ -177,7 +208,7 @@ impl Performer {
             return self.there(Started::Settle { ticket: Box::new(ticket) }, within);
         };
         let (calls, id) = (self.calls.clone(), ticket.id);
-        let asking = here(owner, Of::Settle(Box::new(ticket)), within);
+        let asking = here(self.asking(Line::Settle), owner, Of::Settle(Box::new(ticket)), within);
         Box::pin(async move {
             let outcome = match asking.await {
                 // What a reader would be told of a view says nothing of the ticket.
@@ -257,8 +288,9 @@ impl Performer {
 
     fn there_as(&self, what: Started, within: Duration, identity: Identity) -> BoxFuture<'static, Outcome> {
         if !self.has_peer {
+            let line = Line::of(&what);
             let what = "this: the role of this process has it not, and there is no --peer";
-            return ready(Outcome::NotDone(Cause::Unknown(what.into())));
+            return self.told(line, Outcome::NotDone(Cause::Unknown(what.into())));
         }
         outcome(self.calls.start(PEER, what, within), identity)
     }
@@ -273,10 +305,6 @@ fn keyed_id(m: &ServiceMethod, key: &str) -> CallId {
 
 /// A key is at most this long, encoded: it stands in every record.
 pub(crate) const KEY_SIZE_MAX: usize = 1024;
-
-fn ready(outcome: Outcome) -> BoxFuture<'static, Outcome> {
-    Box::pin(std::future::ready(outcome))
-}
 
 /// The outcome of a call of the caller machine.
 fn outcome(waiting: crate::calls::Waiting, identity: Identity) -> BoxFuture<'static, Outcome> {
@@ -296,24 +324,25 @@ fn outcome(waiting: crate::calls::Waiting, identity: Identity) -> BoxFuture<'sta
 }
 
 /// Asks the owner of this process what needs no id: views, lists, settling. Never in doubt.
-fn here(owner: &Arc<Owner>, what: Of, within: Duration) -> BoxFuture<'static, Outcome> {
+fn here(asking: Asking, owner: &Arc<Owner>, what: Of, within: Duration) -> BoxFuture<'static, Outcome> {
     let due = owner.clock.now().saturating_add(within);
     let (waiter, heard) = oneshot::channel::<Heard>();
     owner.submit([Work { what, due, reply: ReplyTo::Here(waiter) }]);
     let clock = owner.clock.clone();
     Box::pin(async move {
-        match clock.timeout_at(due, heard).await {
+        asking.hears(match clock.timeout_at(due, heard).await {
             Some(Ok(Ok(outcome))) => outcome,
             Some(Ok(Err(Refusal::Overloaded { retry_after }))) => Outcome::Overloaded { retry_after },
             Some(Ok(Err(Refusal::NotOwner | Refusal::AskAgain)) | Err(_)) => Outcome::NotDone(Cause::Stopped),
             Some(Ok(Err(_))) | None => Outcome::NotDone(Cause::Deadline),
-        }
+        })
     })
 }
 
 /// Runs a service of this process until its deadline.
 fn serve(
     clock: Clock,
+    (asking, serving): (Asking, Serving),
     served: Served,
     ticket: Option<Ticket>,
     within: Duration,
@@ -321,13 +350,15 @@ fn serve(
     let due = clock.now().saturating_add(within);
     let doubt = move || ticket.map_or(Outcome::NotDone(Cause::Deadline), Outcome::InDoubt);
     Box::pin(async move {
-        match clock.timeout_at(due, Unwinding(served)).await {
-            Some(Ok(Ok(Reply::Ok(value)))) => Outcome::Done { value, version: None },
-            Some(Ok(Ok(Reply::Err(error)))) => Outcome::Failed(error),
-            Some(Ok(Err(cause))) => Outcome::NotDone(cause),
+        let (outcome, took) = match clock.timeout_at(due, Unwinding(served)).await {
+            Some(Ok(Ok(Reply::Ok(value)))) => (Outcome::Done { value, version: None }, Took::Done),
+            Some(Ok(Ok(Reply::Err(error)))) => (Outcome::Failed(error), Took::Failed),
+            Some(Ok(Err(cause))) => (Outcome::NotDone(cause), Took::NotDone),
             // What it did outside before it panicked, nobody here can tell.
-            Some(Err(Panicked)) | None => doubt(),
-        }
+            Some(Err(Panicked)) | None => (doubt(), Took::InDoubt),
+        };
+        serving.ends(took);
+        asking.hears(outcome)
     })
 }
 

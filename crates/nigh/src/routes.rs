@@ -81,6 +81,11 @@ impl Routes {
         Routes { methods, names, hosts, entities_here: !role.entities.is_empty() }
     }
 
+    /// How many methods there are: their numbers are below it.
+    pub(crate) fn len(&self) -> usize {
+        self.methods.len()
+    }
+
     /// The method of this number.
     pub(crate) fn route(&self, method: u32) -> Option<&Route> {
         self.methods.get(method as usize)

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use nigh_wire::{Bytes, CallId, Cause, Fingerprint, Keyed, Ticket, Time};
 
 use super::request::{Answer, Order, Refusal};
+use super::tally::Took;
 use super::{DEADLINE_MAX, FUTURE_MAX, RETENTION};
 use crate::shards::Position;
 use crate::shards::row::Verdict;
@@ -54,6 +55,19 @@ pub(crate) enum Decision {
     TooOld,
     /// R11: on this copy.
     Refuse(Refusal),
+}
+
+impl Decision {
+    /// What it is in the ledger, if it is told.
+    pub(crate) fn took(&self) -> Took {
+        match self {
+            // Of a ticket, which is fenced.
+            Decision::Run | Decision::Answer(Answer::NotDone(_)) => Took::NotDone,
+            Decision::Recorded(..) | Decision::Again(_) => Took::Repeated,
+            Decision::Answer(_) | Decision::TooOld => Took::Forgotten,
+            Decision::Refuse(refusal) => Took::refused(refusal),
+        }
+    }
 }
 
 /// What to do with a copy at this log time.

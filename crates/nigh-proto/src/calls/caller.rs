@@ -6,8 +6,8 @@
 //! told in doubt, and a doubt stays unknown until it is settled here (R15).
 //!
 //! Reading order: [`what`] is the data, [`open`] one open call, [`chain`] the calls of one key, [`peer`]
-//! one link's queue and slots, [`schedule`] which copy leaves when, [`ledger`] the floors and doubts; here
-//! they come together.
+//! one link's queue and slots, [`schedule`] which copy leaves when, [`ledger`] the floors and doubts, [`why`] what
+//! is known of one id; here they come together.
 //!
 //! Nothing here does I/O, reads a clock or draws a random number. It never gives a call a second number.
 
@@ -21,6 +21,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 mod what;
+mod why;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -36,8 +37,10 @@ pub use self::peer::{PeerFacts, PeerId, Slot};
 use self::schedule::Schedule;
 use self::what::Place;
 pub use self::what::{Identity, Outcome, Serves, What, Writes};
+pub use self::why::{AtCaller, Waits};
 use super::DEADLINE_MAX;
 use super::request::{Answer, Known, Order, Refusal, Request};
+use super::tally::{CallerLine, Fate, Line, Tally};
 use crate::Instant;
 use crate::shards::ShardId;
 
@@ -78,6 +81,7 @@ pub struct Caller<W> {
     ledger: Ledger,
     schedule: Schedule<W>,
     settled: VecDeque<(W, Outcome)>,
+    tally: Tally<CallerLine>,
 }
 
 impl<W> Caller<W> {
@@ -93,6 +97,7 @@ impl<W> Caller<W> {
             ledger: Ledger::default(),
             schedule: Schedule::new(),
             settled: VecDeque::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -147,11 +152,14 @@ impl<W> Caller<W> {
         waiter: W,
     ) -> Result<Handle, (W, Outcome)> {
         self.ledger.handle_age(clock);
+        let line = Line::of(&what);
+        self.tally.ask(line);
         let reserved = match what.identity() {
             Identity::Reserved(id) => match self.take_reserved(id) {
                 Some(reserved) if reserved.place == what.place() => Some(reserved),
                 stranger => {
                     stranger.map(|reserved| self.reserved.insert(id.number, reserved));
+                    self.tally.end(line, Fate::NotDone);
                     return Err((waiter, Outcome::Answer(Answer::NotDone(Cause::Misuse))));
                 }
             },
@@ -165,6 +173,7 @@ impl<W> Caller<W> {
             if let Some(reserved) = reserved {
                 self.leave(reserved.id.number, reserved.seat, None);
             }
+            self.tally.end(line, Fate::of(&outcome)); // mutant ledger-refusal-uncounted: let _ = &outcome;
             self.assert_invariants();
             return Err((waiter, outcome));
         }
@@ -178,7 +187,9 @@ impl<W> Caller<W> {
         };
         let due = now.saturating_add(within.min(DEADLINE_MAX));
         let (stage, copies, refused, refusals) = (Stage::Behind, 0, false, 0);
-        let call = Box::new(Open { to, id, what, seat, due, waiter, stage, copies, refused, refusals });
+        let since = now;
+        let call =
+            Box::new(Open { to, id, what, seat, since, due, waiter, stage, copies, refused, refusals });
         self.schedule.insert(number, call);
         self.assert_invariants();
         Ok(Handle(number))
@@ -213,6 +224,7 @@ impl<W> Caller<W> {
             #[rustfmt::skip]
             let id = call.id; // mutant refused-renumbered: let id = CallId { number: call.id.number + u64::from(call.copies), ..call.id };
             call.copies += 1;
+            self.tally.copy(Line::of(&call.what));
             // R10, R14: each copy says what holds when it leaves. A predecessor that settled since, or was
             // given up, no longer holds it back; floors only rise.
             let order = match call.seat {
@@ -350,6 +362,7 @@ impl<W> Caller<W> {
     /// Its future was dropped: nobody will ever ask what became of it, so it is known (R14). Gives its waiter.
     pub fn cancel(&mut self, handle: Handle) -> Option<W> {
         let call = self.close(handle.0, false)?;
+        self.tally.end(Line::of(&call.what), Fate::LetGo); // mutant ledger-cancel-uncounted: let _ = &call;
         self.assert_invariants();
         Some(call.waiter)
     }
@@ -417,6 +430,31 @@ impl<W> Caller<W> {
         (self.is_idle() && number > 0).then_some(CallId { caller, number, birth })
     }
 
+    /// The ledger: each line, and how many of its calls are open, as the open calls themselves say.
+    pub fn ledger(&self) -> Vec<(Line, CallerLine, u64)> {
+        let mut open = BTreeMap::<Line, u64>::new();
+        self.schedule.open.values().for_each(|call| *open.entry(Line::of(&call.what)).or_default() += 1);
+        let mut line =
+            |(line, counted): (Line, &CallerLine)| (line, *counted, open.remove(&line).unwrap_or(0));
+        self.tally.lines().map(&mut line).collect()
+    }
+
+    /// What is known here of that id. Changes nothing.
+    pub fn why(&self, now: Instant, id: CallId) -> Option<AtCaller> {
+        if let Some(call) = self.schedule.open.values().find(|call| call.id == id) {
+            return Some(why::open(call, now));
+        }
+        let reserved = self.reserved.get(&id.number).is_some_and(|reserved| reserved.id == id);
+        let doubt = self.ledger.is_doubt_of(id);
+        match (reserved, doubt) {
+            (true, _) => Some(AtCaller::Reserved),
+            (_, true) => Some(AtCaller::InDoubt),
+            _ if id.caller != self.id => None,
+            _ if id.number >= self.next => Some(AtCaller::NeverGiven),
+            _ => Some(AtCaller::Ended),
+        }
+    }
+
     fn admit(&mut self, to: PeerId, size: usize) -> Result<(), Outcome> {
         if size > CALL_SIZE_MAX {
             let why = format!("a call of {size} bytes, at most {CALL_SIZE_MAX}");
@@ -477,6 +515,7 @@ impl<W> Caller<W> {
         // R15: known are done, failed, not done, overloaded; in doubt is not.
         let doubt = matches!(outcome, Outcome::InDoubt(_)); // mutant doubt-counts-as-known: let doubt = false;
         let call = self.close(number, doubt).expect("what settles is open");
+        self.tally.end(Line::of(&call.what), Fate::of(&outcome));
         self.settled.push_back((call.waiter, outcome));
     }
 
@@ -501,6 +540,8 @@ impl<W> Caller<W> {
     /// Cheap checks always; the tables against each other in debug builds, while they are small.
     fn assert_invariants(&self) {
         assert!(self.schedule.timers.len() >= self.schedule.open.len(), "an open call without a deadline");
+        // In a release build it is an alarm, not an end: see `balance` of the node's ledger.
+        debug_assert_eq!(self.tally.open(), self.schedule.open.len() as u64, "the ledger does not balance");
         if cfg!(debug_assertions) && self.schedule.open.len() + self.ledger.doubts() <= CHECKED_MAX {
             self.schedule.assert_consistent();
             self.ledger.assert_consistent(self.next);

@@ -3,10 +3,12 @@
 //! - [`request`] is what travels. Start here.
 //! - [`caller`] numbers, sends and settles.
 //! - [`callee`] is what an owner answers before anything runs.
+//! - [`tally`] is the ledger: what was asked, and what came of it, counted on both sides.
 
 pub mod callee;
 pub mod caller;
 pub mod request;
+pub mod tally;
 
 use std::time::Duration;
 

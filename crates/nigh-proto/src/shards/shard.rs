@@ -23,17 +23,20 @@ use super::write_back::WriteBack;
 use super::{Counters, Epoch, Position, Rows, ShardId};
 use crate::calls::callee::{Arrival, Decision, decide, verdict};
 use crate::calls::request::{Answer, Order, Refusal, Version};
+use crate::calls::tally::Took;
 
 mod cold;
 mod limits;
 mod permit;
 mod restored;
+mod why;
 
 pub use super::gate::Release;
 pub use super::log::{Append, Corrupt};
 pub use super::tables::Missing;
 pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, ROWS_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
 pub use permit::{Admission, Finished, Permit, Stuck};
+pub use why::{AtOwner, Became, look};
 
 /// The owner of one shard. `R` is the driver's: whom an answer is for.
 #[derive(Clone, Debug)]
@@ -140,7 +143,9 @@ impl<R> Shard<R> {
         let time = self.log.advance(clock);
         normalise(&mut arrival);
         let (id, fingerprint) = (arrival.id, arrival.fingerprint);
-        match decide(&self.tables, time, &arrival) {
+        let decision = decide(&self.tables, time, &arrival);
+        let took = decision.took();
+        match decision {
             Decision::Run => {
                 if let Some(retry_after) = self.overloaded(&arrival) {
                     return Admission::Refused(reply, Refusal::Overloaded { retry_after });
@@ -162,7 +167,7 @@ impl<R> Shard<R> {
             }
         }
         self.assert_invariants();
-        Admission::Queued
+        Admission::Queued(took)
     }
 
     /// A method ran: its record joins the next blob, its answer waits for it (R4, R5, R6).
@@ -243,12 +248,13 @@ impl<R> Shard<R> {
         ticket: &Ticket,
         commutes: bool,
         reply: R,
-    ) -> Result<(), (R, Refusal)> {
+    ) -> Result<Took, (R, Refusal)> {
         assert!(self.running.is_none(), "one method at a time");
         assert!(self.missing_of(ticket).is_none(), "what is missing is read before it decides");
         self.tables.touch(ticket.id.caller);
         let time = self.log.advance(clock);
         let decision = verdict(&self.tables, time, ticket, commutes);
+        let took = decision.took();
         if matches!(decision, Decision::Run | Decision::Again(_)) && self.tables.size() >= SETTLE_SIZE_MAX {
             return Err((reply, Refusal::Overloaded { retry_after: limits::RETRY_TABLES }));
         }
@@ -267,7 +273,7 @@ impl<R> Shard<R> {
             decision => self.tell(ticket.id, decision, reply)?,
         }
         self.assert_invariants();
-        Ok(())
+        Ok(took)
     }
 
     /// A caller has gone, `last` is its last id, and it knows all it wants to know (R14).

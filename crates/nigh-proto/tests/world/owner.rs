@@ -191,7 +191,7 @@ impl Owners {
                 let arrival = arrival(call);
                 match shard.admit(clock, arrival.clone(), reply(about_call(&arrival))) {
                     Admission::Run(permit) => run(shard, counts, permit),
-                    Admission::Queued => {}
+                    Admission::Queued(_) => {}
                     Admission::Refused(reply, refusal) => return Some((reply, refusal)),
                 }
                 None

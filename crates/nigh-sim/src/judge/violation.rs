@@ -42,6 +42,8 @@ pub enum Judgement {
     Answered,
     /// A method is what it says of itself: it commutes, or it only reads.
     Claim,
+    /// What was asked is what came of it, as callers count and as callees do.
+    Ledger,
     /// The judge itself was told something that cannot be, such as an answer to nothing.
     Fed,
 }
@@ -67,6 +69,7 @@ impl Judgement {
             Judgement::Recovered => "recovered is what was durable",
             Judgement::Answered => "everything is answered",
             Judgement::Claim => "delivery claims",
+            Judgement::Ledger => "the ledger of calls balances",
             Judgement::Fed => "the judge was misled",
         }
     }

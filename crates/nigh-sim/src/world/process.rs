@@ -117,6 +117,9 @@ impl World {
         let life = self.life(process);
         let Some(mut running) = self.processes[usize::from(process)].up.take() else { return };
         self.board.book().note(|| format!("process {process} is gone"));
+        self.count(life, &running.engine);
+        let owns = !self.processes[usize::from(process)].dials;
+        self.board.book().ledger().lost_process(owns);
         self.board.take(process);
         if let (Some(group), Some(log)) = (running.group.take(), running.log.as_mut())
             && self.rng.chance(1, 2)
@@ -138,6 +141,12 @@ impl World {
             }
         }
         tasks::as_owner(life, || drop(running));
+    }
+
+    /// What it counted is taken over. One that ended by itself may have left a lock poisoned.
+    fn count(&self, life: Owner, engine: &Engine) {
+        let ledger = tasks::as_owner(life, || catch_unwind(AssertUnwindSafe(|| engine.ledger())));
+        self.board.book().counted(life.node, ledger.ok().as_ref());
     }
 
     /// Makes a group last in the shared store, as far as its shards are still the writer's.
@@ -307,6 +316,11 @@ impl World {
                 board.book().compare(&running.engine);
             }
         });
+        for (node, process) in (0u16..).zip(&self.processes) {
+            let life = Owner { node, incarnation: process.incarnation };
+            process.up.iter().for_each(|running| self.count(life, &running.engine));
+        }
+        board.book().compare_ledgers();
         board.book().close();
     }
 }
@@ -417,6 +431,7 @@ impl World {
         let owner = self.network.get(wire).owner(side);
         let Some(mut end) = self.network.get(wire).take(side) else { return };
         self.board.book().note(|| format!("process {}: link {wire} is gone", owner.node));
+        self.board.book().ledger().lost_link();
         self.within(owner, |world| {
             end.handle_lost();
             drop(end);

@@ -12,14 +12,18 @@ use std::time::Duration;
 
 use nigh_proto::Instant;
 pub(crate) use nigh_proto::calls::caller::Slot;
-use nigh_proto::calls::caller::{Caller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What};
+use nigh_proto::calls::caller::{
+    AtCaller, Caller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What,
+};
 use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_proto::calls::tally::{CallerLine, Line};
 use nigh_proto::shards::ShardId;
 use nigh_wire::{CallId, CallerId, Fingerprint, Ticket, Time};
 use tokio::sync::{Notify, oneshot};
 
 use crate::buggify;
 use crate::clock::Clock;
+use crate::ledger::Beside;
 use crate::shards::owner::{Asked, Owner, Work};
 use crate::shards::reply::ReplyTo;
 
@@ -36,6 +40,8 @@ pub(crate) struct Calls {
     /// Wakes the timer: something is due before what it sleeps for.
     timer: Notify,
     sleeps_until: AtomicU64,
+    /// What is counted beside the machine.
+    pub(crate) beside: Beside,
 }
 
 impl Calls {
@@ -48,6 +54,7 @@ impl Calls {
             link: Notify::new(),
             timer: Notify::new(),
             sleeps_until: AtomicU64::new(u64::MAX),
+            beside: Beside::default(),
         })
     }
 
@@ -97,6 +104,16 @@ impl Calls {
     /// Who numbers now.
     pub(crate) fn caller_id(&self) -> CallerId {
         self.machine().id()
+    }
+
+    /// The machine's lines of the ledger, and what is open of each.
+    pub(crate) fn ledger(&self) -> Vec<(Line, CallerLine, u64)> {
+        self.machine().ledger()
+    }
+
+    /// What is known here of that id.
+    pub(crate) fn why(&self, id: CallId) -> Option<AtCaller> {
+        self.machine().why(self.clock.now(), id)
     }
 
     /// What to say bye with, if this process may.

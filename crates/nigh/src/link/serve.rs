@@ -6,6 +6,7 @@ use crate::buggify;
 use crate::calls::asked;
 use crate::clock::Tied;
 use crate::entity::Reply;
+use crate::ledger::Serving;
 use crate::link::end::Local;
 use crate::link::outbox::Outbox;
 use crate::performer::Unwinding;
@@ -15,15 +16,16 @@ use crate::shards::owner::{Asked as Of, Work};
 use crate::shards::reply::ReplyTo;
 use nigh_proto::calls::caller::Slot;
 use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_proto::calls::tally::{Line, Took};
 use nigh_proto::link::error::LinkError;
 use nigh_proto::link::frame::Frame;
-use nigh_proto::link::serving::Serving;
+use nigh_proto::link::serving::Serving as Open;
 use nigh_wire::{CallId, Cause, Value};
 
 /// The serving side of one link.
 pub(crate) struct Server {
     local: Arc<Local>,
-    serving: Serving,
+    serving: Open,
     pub(crate) outbox: Arc<Outbox>,
     /// Service calls that run; they end with the link.
     services: Vec<Tied>,
@@ -36,7 +38,7 @@ const PRUNE_MIN: usize = 64;
 
 impl Server {
     pub(crate) fn new(local: Arc<Local>) -> Self {
-        let (serving, outbox, services) = (Serving::default(), Outbox::new(), Vec::new());
+        let (serving, outbox, services) = (Open::default(), Outbox::new(), Vec::new());
         Server { local, serving, outbox, services, prune_at: PRUNE_MIN }
     }
 
@@ -45,6 +47,21 @@ impl Server {
         &mut self,
         slot: Slot,
         request: Request,
+        work: &mut Vec<Work>,
+    ) -> Result<Option<Refusal>, LinkError> {
+        let line = Line::of_copy(&request, self.local.routes.len());
+        let refused = self.take(slot, request, line, work)?;
+        if let Some(refusal) = &refused {
+            self.local.calls.beside.turned_away(line, Took::refused(refusal));
+        }
+        Ok(refused)
+    }
+
+    fn take(
+        &mut self,
+        slot: Slot,
+        request: Request,
+        line: Line,
         work: &mut Vec<Work>,
     ) -> Result<Option<Refusal>, LinkError> {
         if buggify!("link.ask.again") {
@@ -74,6 +91,7 @@ impl Server {
             return Ok(None);
         }
         if self.local.owner.is_none() {
+            self.local.calls.beside.turned_away(line, Took::NotDone);
             self.outbox.push(slot, Ok(nobody("an entity: its role is another")));
             return Ok(None);
         }
@@ -92,25 +110,28 @@ impl Server {
             Some(Route::Service(m)) => m.here.clone().map(|service| (service, m.number)),
             _ => None,
         };
+        let serving = Serving::new(self.local.calls.clone(), Line::known(method, self.local.routes.len()));
         let Some((service, number)) = service else {
+            serving.ends(Took::NotDone);
             self.outbox.push(slot, Ok(nobody("that service here: its role is another")));
             return;
         };
         let outbox = self.outbox.clone();
         let clock = self.local.clock.clone();
         let due = clock.now().saturating_add(within);
-        let serving = async move {
+        let run = async move {
             let running = Unwinding(service.dispatch(number, Asked { id }, args));
             // Past its deadline, or after a panic, nobody can say what it did: its caller is in doubt.
             let Some(Ok(reply)) = clock.timeout_at(due, running).await else { return };
-            let answer = match reply {
-                Ok(Reply::Ok(value)) => Answer::Done { value: value.to_bytes(), version: None },
-                Ok(Reply::Err(error)) => Answer::Failed(error.to_bytes()),
-                Err(cause) => Answer::NotDone(cause),
+            let (answer, took) = match reply {
+                Ok(Reply::Ok(value)) => (Answer::Done { value: value.to_bytes(), version: None }, Took::Done),
+                Ok(Reply::Err(error)) => (Answer::Failed(error.to_bytes()), Took::Failed),
+                Err(cause) => (Answer::NotDone(cause), Took::NotDone),
             };
+            serving.ends(took);
             outbox.push(slot, Ok(answer));
         };
-        self.services.push(self.local.clock.spawn_tied(serving));
+        self.services.push(self.local.clock.spawn_tied(run));
     }
 
     /// Nobody waits for that copy any more.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nigh_proto::Instant;
+use nigh_proto::calls::tally::{CalleeLine, Tally};
 use nigh_proto::shards::shard::{Release, Shard, Stuck};
 use nigh_proto::shards::{Epoch, ShardId};
 
@@ -41,6 +42,8 @@ pub(crate) struct Core {
     /// Somebody else has this shard: nothing leaves it any more, and the process ends.
     pub(crate) taken: Option<ShardId>,
     pub(crate) clock: Clock,
+    /// What came of copies that somebody took up; that they came is counted where they wait.
+    pub(crate) tally: Tally<CalleeLine>,
 }
 
 /// The method that runs now.
@@ -77,6 +80,7 @@ impl Core {
             log_full: false,
             taken: None,
             clock,
+            tally: Tally::default(),
         }
     }
 

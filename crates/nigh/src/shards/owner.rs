@@ -5,7 +5,7 @@
 //! has come in meanwhile. So a lone caller hands its call to nobody, and nobody waits behind a method that
 //! runs: the lock is not held while it does. Answers leave when no lock is held.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use nigh_proto::Instant;
 use nigh_proto::calls::callee::Arrival;
 use nigh_proto::calls::request::{Answer, CallRequest, Refusal};
+use nigh_proto::calls::tally::{CalleeLine, Line, Tally, Took};
 use nigh_proto::shards::record::RanOutcome;
 use nigh_proto::shards::shard::{Admission, Finished, Missing, Permit, Shard};
 use nigh_proto::shards::{Epoch, ShardId};
@@ -22,6 +23,7 @@ use crate::beside::{self, Neighbours, Others, Taken};
 use crate::buggify;
 use crate::calls::Calls;
 use crate::clock::Clock;
+use crate::entity::Reply;
 use crate::routes::{EntityMethod, Routes};
 use crate::shards::core::{Core, Running, fatal};
 use crate::shards::host::{Cell, Wrote};
@@ -66,6 +68,20 @@ pub(crate) enum Asked {
     Bye(CallId),
 }
 
+impl Asked {
+    /// Under which it is counted, where there are so many methods.
+    fn line(&self, methods: usize) -> Option<Line> {
+        match self {
+            Asked::Call(CallRequest { method, .. }, _) | Asked::View { method, .. } => {
+                Some(Line::known(*method, methods))
+            }
+            Asked::Settle(_) => Some(Line::Settle),
+            Asked::List { .. } => Some(Line::List),
+            Asked::Bye(_) => None,
+        }
+    }
+}
+
 /// The owner of this process's shards.
 pub(crate) struct Owner {
     pub(crate) clock: Clock,
@@ -86,6 +102,10 @@ pub(crate) struct Owner {
 #[derive(Default)]
 struct Inbox {
     work: VecDeque<Work>,
+    /// Copies that came, and those that were refused here.
+    tally: Tally<CalleeLine>,
+    /// Of what was taken out last, and may not have ended.
+    hand: Option<Line>,
     /// Somebody runs what is in here, or is about to look.
     running: bool,
     closed: bool,
@@ -152,12 +172,52 @@ impl Owner {
         self.ready.store(ready, Ordering::Relaxed);
     }
 
+    /// The ledger of what came here: each line, and what is open of it.
+    pub(crate) fn ledger(&self) -> Vec<(Line, CalleeLine, u64)> {
+        // Nothing is taken out of the inbox meanwhile, so that only what is in hand can be of both sides.
+        let inbox = self.inbox();
+        let ended = self.core().tally.clone();
+        let mut waiting = BTreeMap::<Line, u64>::new();
+        for work in &inbox.work {
+            work.what
+                .line(self.routes.len())
+                .into_iter()
+                .for_each(|line| *waiting.entry(line).or_default() += 1);
+        }
+        let mut lines = BTreeMap::<Line, CalleeLine>::new();
+        for (line, counted) in inbox.tally.lines().chain(ended.lines()) {
+            let all = lines.entry(line).or_default();
+            *all = all.and(counted);
+        }
+        let open = |(line, counted): (Line, CalleeLine)| {
+            let waiting = waiting.get(&line).copied().unwrap_or(0);
+            let in_hand = inbox.hand == Some(line) && counted.balances(waiting + 1);
+            (line, counted, waiting + u64::from(in_hand))
+        };
+        lines.into_iter().map(open).collect()
+    }
+
+    /// What waits or runs under that id; `None` if nothing does.
+    pub(crate) fn under_way(&self, id: CallId) -> Option<UnderWay> {
+        let of = |work: &Work| matches!(&work.what, Asked::Call(call, _) if call.id == id);
+        if self.inbox().work.iter().any(of) {
+            return Some(UnderWay::Waits);
+        }
+        let core = self.core();
+        let running = core.running.as_ref()?;
+        let (_, stuck) = running.stuck.as_ref()?;
+        let age = self.clock.now().saturating_since(running.since);
+        (stuck.arrival().id == id).then_some(UnderWay::Runs(age))
+    }
+
     /// Takes work in, in order, and runs it unless somebody else does.
     pub(crate) fn submit(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) {
         let mut refused = Vec::new();
         let run = {
             let mut inbox = self.inbox();
             for work in work {
+                let line = work.what.line(self.routes.len());
+                line.into_iter().for_each(|line| inbox.tally.arrive(line));
                 let refusal = match inbox.closed {
                     true => Some(Refusal::NotOwner),
                     false if inbox.work.len() >= INBOX_MAX || buggify!("owner.inbox.full") => {
@@ -166,7 +226,10 @@ impl Owner {
                     false => None,
                 };
                 match refusal {
-                    Some(refusal) => refused.push(Delivery { to: work.reply, what: What::Refusal(refusal) }),
+                    Some(refusal) => {
+                        line.into_iter().for_each(|line| inbox.tally.end(line, Took::refused(&refusal)));
+                        refused.push(Delivery { to: work.reply, what: What::Refusal(refusal) });
+                    }
                     None => inbox.work.push_back(work),
                 }
             }
@@ -191,9 +254,10 @@ impl Owner {
             let work = {
                 let mut inbox = self.inbox();
                 let Some(work) = inbox.work.pop_front() else {
-                    inbox.running = false;
+                    (inbox.running, inbox.hand) = (false, None);
                     return;
                 };
+                inbox.hand = work.what.line(self.routes.len());
                 work
             };
             let deliveries = self.perform(work);
@@ -297,8 +361,9 @@ impl Owner {
     fn perform(self: &Arc<Self>, work: Work) -> Vec<Delivery> {
         let Work { what, due, reply } = work;
         let late = self.clock.now() > due || buggify!("owner.work.expires");
-        if late && !matches!(what, Asked::Bye(_)) {
+        if let (true, Some(line)) = (late, what.line(self.routes.len())) {
             // Work that expired in a queue is not begun.
+            self.core().tally.end(line, Took::Expired); // mutant ledger-expired-uncounted: let _ = line;
             return vec![Delivery { to: reply, what: What::Refusal(Refusal::Expired) }];
         }
         match what {
@@ -323,7 +388,9 @@ impl Owner {
         placed: Option<(ShardId, Fingerprint)>,
         reply: ReplyTo,
     ) -> Vec<Delivery> {
+        let line = Line::known(request.method, self.routes.len());
         let Some(method) = self.routes.entity_method(request.method) else {
+            self.core().tally.end(line, Took::NotDone);
             return vec![unknown(reply, request.method)];
         };
         let (shard, fingerprint) = placed.unwrap_or_else(|| {
@@ -343,14 +410,19 @@ impl Owner {
         let mut core = self.core();
         let full = core.is_full() || buggify!("owner.full");
         if full {
+            core.tally.end(line, Took::Overloaded);
             let what = What::Refusal(Refusal::Overloaded { retry_after: RETRY_AFTER });
             return vec![Delivery { to: reply, what }];
         }
         let mut core = self.remembered(core, shard, |machine| machine.missing(&arrival));
         let permit = match core.shards[shard.0 as usize].admit(self.clock.wall(), arrival, reply) {
             Admission::Run(permit) => permit,
-            Admission::Queued => return core.releases(shard),
+            Admission::Queued(took) => {
+                core.tally.end(line, took);
+                return core.releases(shard);
+            }
             Admission::Refused(to, refusal) => {
+                core.tally.end(line, Took::refused(&refusal)); // mutant ledger-refused-as-done: core.tally.end(line, Took::Done);
                 return vec![Delivery { to, what: What::Refusal(refusal) }];
             }
         };
@@ -370,6 +442,7 @@ impl Owner {
         let name = match core.memory.name(method.host, &key) {
             Ok(name) => name,
             Err(cause) => {
+                core.tally.end(Line::Method(method.index), Took::NotDone);
                 core.shards[at].abandon(permit, cause);
                 return core.releases(shard);
             }
@@ -403,18 +476,27 @@ impl Owner {
         }
         let seed = (tx.drawn > 0).then_some(tx.seed); // mutant seed-unrecorded: let seed = (tx.drawn > u32::MAX - 1).then_some(tx.seed);
         let machine = &mut core.shards[at];
-        match wrote {
+        let took = match wrote {
             Wrote::Ok { value, redo, others } => {
                 let outcome = RanOutcome::Ok(value);
                 machine.finish(permit, Finished { outcome, redo, deleted, seed, others });
+                Took::Done
             }
             Wrote::Err(error) => {
                 let (outcome, redo, others) = (RanOutcome::Err(error), Bytes::new(), vec![]);
                 machine.finish(permit, Finished { outcome, redo, deleted, seed, others });
+                Took::Failed
             }
-            Wrote::Unfit(cause) => machine.abandon(permit, cause),
-            Wrote::Panicked(message) => machine.give_up(permit, Cause::Panicked(message)),
-        }
+            Wrote::Unfit(cause) => {
+                machine.abandon(permit, cause);
+                Took::NotDone
+            }
+            Wrote::Panicked(message) => {
+                machine.give_up(permit, Cause::Panicked(message));
+                Took::NotDone
+            }
+        };
+        core.tally.end(Line::Method(method.index), took); // mutant ledger-run-uncounted: let _ = took;
         core.releases(shard)
     }
 
@@ -485,12 +567,19 @@ impl Owner {
     }
 
     fn view(&self, method: u32, key: Bytes, args: Value, reply: ReplyTo) -> Vec<Delivery> {
-        let Some(method) = self.routes.entity_method(method) else { return vec![unknown(reply, method)] };
+        let line = Line::known(method, self.routes.len());
+        let Some(method) = self.routes.entity_method(method) else {
+            self.core().tally.end(line, Took::NotDone);
+            return vec![unknown(reply, method)];
+        };
         let shard = self.routes.shard_of(method.host, &key, self.shards);
-        let core = self.core();
+        let mut core = self.core();
         let name = match core.memory.name(method.host, &key) {
             Ok(name) => name,
-            Err(cause) => return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }],
+            Err(cause) => {
+                core.tally.end(line, Took::NotDone);
+                return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
+            }
         };
         let (mut core, cell) = self.take(core, shard, &name, &key);
         core.running = Some(Running {
@@ -505,6 +594,12 @@ impl Owner {
         let mut core = self.resume();
         core.running = None;
         core.memory.put_back(shard, &name, cell, None);
+        let took = match &read {
+            Ok(Reply::Ok(_)) => Took::Done,
+            Ok(Reply::Err(_)) => Took::Failed,
+            Err(_) => Took::NotDone,
+        };
+        core.tally.end(line, took);
         // R6, R7: what it read, or said when it panicked, leaves once that is durable and known to be ours.
         core.shards[shard.0 as usize].view(reply.holding(read));
         core.releases(shard)
@@ -512,6 +607,7 @@ impl Owner {
 
     fn settle(&self, ticket: &Ticket, reply: ReplyTo) -> Vec<Delivery> {
         let Some(method) = self.routes.by_name(&ticket.of, &ticket.method) else {
+            self.core().tally.end(Line::Settle, Took::NotDone);
             let cause = Cause::Unknown(format!("`{}.{}`", ticket.of, ticket.method));
             return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
         };
@@ -520,13 +616,20 @@ impl Owner {
         let mut core = self.remembered(self.core(), shard, |machine| machine.missing_of(ticket));
         let commutes = method.class == Class::Commutes;
         match core.shards[shard.0 as usize].settle(self.clock.wall(), ticket, commutes, reply) {
-            Ok(()) => core.releases(shard),
-            Err((to, refusal)) => vec![Delivery { to, what: What::Refusal(refusal) }],
+            Ok(took) => {
+                core.tally.end(Line::Settle, took);
+                core.releases(shard)
+            }
+            Err((to, refusal)) => {
+                core.tally.end(Line::Settle, Took::refused(&refusal));
+                vec![Delivery { to, what: What::Refusal(refusal) }]
+            }
         }
     }
 
     fn list(&self, entity: &str, after: Option<&Bytes>, limit: usize, reply: ReplyTo) -> Vec<Delivery> {
         let Some(host) = self.routes.host(entity) else {
+            self.core().tally.end(Line::List, Took::NotDone);
             let cause = Cause::Unknown(format!("an entity `{entity}` here"));
             return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
         };
@@ -534,10 +637,12 @@ impl Owner {
         let keys = match core.memory.list(host, after, limit.clamp(1, LIST_MAX)) {
             Ok(keys) => keys,
             Err(ListError::Key(cause)) => {
+                core.tally.end(Line::List, Took::NotDone);
                 return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
             }
             Err(ListError::Store(error)) => fatal(&self.clock, &error),
         };
+        core.tally.end(Line::List, Took::Done);
         // R6: what was read in any shard's memory must be durable before the list leaves.
         let gather = Gather::new(core.shards.len(), reply, keys);
         let mut deliveries = Vec::new();
@@ -547,6 +652,14 @@ impl Owner {
         }
         deliveries
     }
+}
+
+/// A call that came and has not ended.
+pub(crate) enum UnderWay {
+    /// Its turn has not come.
+    Waits,
+    /// Its method runs since so long.
+    Runs(Duration),
 }
 
 /// Keys one list gives at the most.

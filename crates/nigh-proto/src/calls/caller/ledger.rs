@@ -137,6 +137,10 @@ impl Ledger {
         self.doubts.contains_key(&number)
     }
 
+    pub(super) fn is_doubt_of(&self, id: CallId) -> bool {
+        self.doubts.get(&id.number).is_some_and(|doubt| doubt.id == id)
+    }
+
     pub(super) fn doubts(&self) -> usize {
         self.doubts.len()
     }

@@ -39,6 +39,7 @@ pub(super) struct Open<W> {
     pub(super) id: CallId,
     pub(super) what: What,
     pub(super) seat: Option<Seat>,
+    pub(super) since: Instant,
     pub(super) due: Instant,
     pub(super) waiter: W,
     pub(super) stage: Stage,
@@ -54,7 +55,7 @@ pub(super) struct Open<W> {
 /// refusals the first; when it is asked again is the driver's clock.
 impl<W: Hash> Hash for Open<W> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Open { to, id, what: _, seat: _, due, waiter, stage, copies, refused, refusals } = self;
+        let Open { to, id, what: _, seat: _, since: _, due, waiter, stage, copies, refused, refusals } = self;
         let stage = match stage {
             Stage::Queued => 0,
             Stage::Sent(_) => 1,

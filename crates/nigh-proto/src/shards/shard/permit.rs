@@ -6,6 +6,7 @@ use nigh_wire::{Bytes, Time};
 
 use crate::calls::callee::Arrival;
 use crate::calls::request::Refusal;
+use crate::calls::tally::Took;
 use crate::shards::Epoch;
 use crate::shards::record::{Other, RanOutcome};
 
@@ -19,8 +20,8 @@ pub(super) type Of = (Arc<str>, Bytes, Arc<str>);
 pub enum Admission<R> {
     /// Run it, then `finish`, `give_up` or `abandon`.
     Run(Permit<R>),
-    /// Its answer will come out of [`Shard::poll_release`](super::Shard::poll_release).
-    Queued,
+    /// Its answer, which this is in the ledger, will come out of [`Shard::poll_release`](super::Shard::poll_release).
+    Queued(Took),
     /// R11: this copy only. Leaves at once, in the order of refusals on its link (R2).
     Refused(R, Refusal),
 }

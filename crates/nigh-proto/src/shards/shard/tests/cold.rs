@@ -76,7 +76,7 @@ fn a_row_goes_once_it_is_written() {
     assert_eq!((shard.missing(&plain), shard.missing(&keyed)), (None, None), "on its way");
     shard.rows_written();
     assert_eq!(rows.len(), 5, "a record and a mark, a record and its key, the time");
-    assert!(matches!(shard.admit(world::START, plain.clone(), 0), Admission::Queued), "it is told again");
+    assert!(matches!(shard.admit(world::START, plain.clone(), 0), Admission::Queued(_)), "it is told again");
     shard.let_go(1000, false);
     assert_eq!(shard.missing(&plain), None, "it was asked for of late");
     shard.let_go(1000, false);
@@ -97,7 +97,7 @@ fn a_key_is_read_before_it_decides() {
         assert_eq!(shard.load(&missing, of(&missing, &rows)), Ok(true));
         assert_eq!(shard.missing(&again), None);
         let told = match shard.admit(world::START, again, 0) {
-            Admission::Queued => "told",
+            Admission::Queued(_) => "told",
             Admission::Run(permit) => {
                 shard.finish(permit, finished());
                 "runs"
@@ -124,7 +124,7 @@ fn rows_that_are_old_by_now_are_read_again() {
     assert_eq!(shard.load(&missing, vec![]), Ok(false), "it was read before `p` ran");
     let missing = shard.missing(&call(2, 1, Some("p"))).expect("still");
     assert_eq!(shard.load(&missing, of(&missing, &rows)), Ok(true));
-    assert!(matches!(shard.admit(world::START, call(2, 1, Some("p")), 0), Admission::Queued));
+    assert!(matches!(shard.admit(world::START, call(2, 1, Some("p")), 0), Admission::Queued(_)));
 }
 
 /// A caller stays while a method runs for it, also one that was given up.

@@ -118,7 +118,7 @@ impl World {
         }
         match self.shard.admit(self.clock, arrival, ask) {
             Admission::Refused(_, refusal) => self.heard.push(Heard::Refused(refused_ask, refusal)),
-            Admission::Queued => {}
+            Admission::Queued(_) => {}
             Admission::Run(permit) => match act {
                 Act::Ok => {
                     let count = self.counts.entry(key).or_default();

@@ -144,7 +144,7 @@ impl Owner {
         let arrival = Arrival { id, entity, key: key.clone(), method, fingerprint, order, keyed, commutes };
         let permit = match shard.admit(clock, arrival, For::Asker(op)) {
             Admission::Run(permit) => permit,
-            Admission::Queued => return Ok(()),
+            Admission::Queued(_) => return Ok(()),
             Admission::Refused(..) => {
                 self.met.insert("a refusal");
                 return Ok(());

@@ -1,0 +1,131 @@
+//! The ledger of calls, over all lives of all processes: what callers counted against what callees counted.
+//!
+//! A process that dies takes its counters along; here each is copied as it dies, so that sums are of the whole run.
+//! What must hold of them depends on what happened:
+//!
+//! - *Always, of each life*: every line balances.
+//! - *Always, of the sums*: whoever was told done or failed was told so by a copy that its callee counted as run or as
+//!   repeated; and no more copies arrived than left. Copies may be lost with a link, and an owner may have run what
+//!   it lost before it was durable, so there is no equality.
+//! - *If no owner's memory was lost*: a writing method that keeps records ran at most as often as it was asked.
+//! - *If nothing was lost, neither link nor process*: each copy that left arrived.
+
+use std::collections::BTreeMap;
+
+use nigh::ledger::{CalleeLine, CallerLine, Ledger};
+use nigh_proto::Instant;
+
+use super::violation::{Judgement, Violation};
+
+/// Of entity or service, and method.
+type Name = (String, String);
+
+/// Sums up, and compares.
+#[derive(Debug, Default)]
+pub struct LedgerJudge {
+    asked: BTreeMap<Name, CallerLine>,
+    came: BTreeMap<Name, CalleeLine>,
+    /// A link or a process was lost.
+    lost: bool,
+    /// An owner of entities was.
+    lost_owner: bool,
+    /// Counters of some process could not be read.
+    unknown: bool,
+}
+
+impl LedgerJudge {
+    /// A link was lost, and perhaps what was on it.
+    pub fn lost_link(&mut self) {
+        self.lost = true;
+    }
+
+    /// A process died, which owned entities or not.
+    pub fn lost_process(&mut self, owns: bool) {
+        self.lost = true;
+        self.lost_owner |= owns;
+    }
+
+    /// The counters of a process that died could not be read: nothing can be said of sums.
+    pub fn lost_counters(&mut self) {
+        self.unknown = true;
+    }
+
+    /// The ledger of a process at the end of its life, or of the run.
+    ///
+    /// # Errors
+    ///
+    /// A line does not balance.
+    pub fn counted(&mut self, at: Instant, process: u16, ledger: &Ledger) -> Result<(), Violation> {
+        if let Some(off) = ledger.unbalanced().first() {
+            return Err(Violation::new(Judgement::Ledger, at, format!("of process {process}: {off}")));
+        }
+        for entry in &ledger.caller {
+            let sum = self.asked.entry((entry.of.clone(), entry.method.clone())).or_default();
+            *sum = sum.and(&entry.counted);
+        }
+        for entry in &ledger.callee {
+            let sum = self.came.entry((entry.of.clone(), entry.method.clone())).or_default();
+            *sum = sum.and(&entry.counted);
+        }
+        Ok(())
+    }
+
+    /// All have been counted; `records` says of which methods records are kept.
+    ///
+    /// # Errors
+    ///
+    /// What callers were told is not what callees did.
+    pub fn end(&self, at: Instant, records: impl Fn(&str, &str) -> bool) -> Result<(), Violation> {
+        if self.unknown {
+            return Ok(());
+        }
+        for (name, asked) in &self.asked {
+            let came = self.came.get(name).copied().unwrap_or_default();
+            self.compare(name, asked, &came, &records).map_err(|why| {
+                let (of, method) = name;
+                let sentence = format!("of {of}.{method} {why}; callers counted {asked:?}, callees {came:?}");
+                Violation::new(Judgement::Ledger, at, sentence)
+            })?;
+        }
+        let stranger =
+            self.came.iter().find(|(name, came)| !self.asked.contains_key(*name) && came.arrived > 0);
+        match stranger {
+            Some(((of, method), came)) => {
+                let sentence = format!("copies of {of}.{method} came that nobody had asked: {came:?}");
+                Err(Violation::new(Judgement::Ledger, at, sentence))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn compare(
+        &self,
+        (of, method): &Name,
+        asked: &CallerLine,
+        came: &CalleeLine,
+        records: impl Fn(&str, &str) -> bool,
+    ) -> Result<(), String> {
+        let ran = came.done + came.failed;
+        if came.arrived > asked.copies {
+            return Err(format!("{} copies arrived, and {} left", came.arrived, asked.copies));
+        }
+        if of != "-" && asked.done > came.done + came.repeated {
+            let had = came.done + came.repeated;
+            return Err(format!("{} were told done, and {had} ran so or were repeated", asked.done));
+        }
+        if of != "-" && asked.failed > came.failed + came.repeated {
+            let had = came.failed + came.repeated;
+            return Err(format!("{} were told failed, and {had} ran so or were repeated", asked.failed));
+        }
+        if !self.lost_owner && records(of, method) && ran > asked.asked {
+            return Err(format!("{ran} ran, and {} were asked", asked.asked));
+        }
+        if !self.lost && came.arrived != asked.copies {
+            return Err(format!("{} copies left, and {} arrived", asked.copies, came.arrived));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
