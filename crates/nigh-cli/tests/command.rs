@@ -122,6 +122,54 @@ fn calls_lists_and_settles() {
     assert_eq!(standin.asked()[0].0, "GET /api/Counter?limit=1 HTTP/1.1");
 }
 
+/// It asks once, by GET, and ends as the call did.
+#[test]
+fn says_where_a_call_is() {
+    let id = "nigh1.00000000000000000000000000000007.3.1700000000000000000";
+    let check = |owner: &'static str, expect| {
+        let standin = Standin::new(vec![Does::Says(200, owner)]);
+        standin.check(&format!("why {id}"), expect);
+        assert_eq!(standin.asked()[0].0, format!("GET /api/-/why/{id} HTTP/1.1"));
+    };
+    check(
+        r#"{"caller": {"state": "unknown"}, "owner": {"state": "done", "shard": 3, "position": 7}}"#,
+        (0, "done: it ran"),
+    );
+    check(
+        r#"{"caller": {"state": "unknown"}, "owner": {"state": "failed", "shard": 3, "position": 7}}"#,
+        (1, "failed: it ran"),
+    );
+    check(
+        r#"{"caller": {"state": "ended"}, "owner": {"state": "not_done", "cause": "settled"}}"#,
+        (3, "never will be: settled"),
+    );
+    check(
+        r#"{"caller": {"state": "unknown"}, "owner": {"state": "nothing"}}"#,
+        (4, "only looked, and changed nothing"),
+    );
+    let unknown =
+        r#"{"outcome": "not_done", "detail": "There is no such thing", "type": "urn:nigh:problem:unknown"}"#;
+    let old = Standin::new(vec![Does::Says(404, unknown)]);
+    old.check(&format!("why {id}"), (2, "There is no such thing"));
+    for typed in ["7", "nigh1.7.3.1", "nighT1.x"] {
+        check_typed(typed);
+    }
+    let ledger =
+        r#"{"balanced": false, "unbalanced": ["asked of Wallet.hold: asked 2"], "caller": [], "callee": []}"#;
+    let standin = Standin::new(vec![Does::Says(200, ledger)]);
+    standin.check("ledger", (1, "asked of Wallet.hold: asked 2"));
+    assert_eq!(standin.asked()[0].0, "GET /api/-/ledger HTTP/1.1");
+}
+
+/// Nothing is asked of anybody.
+fn check_typed(name: &str) {
+    let ran = check(
+        &format!("--url http://127.0.0.1:1 why {name}"),
+        (2, "a call is named by its id, nigh1.…, or its ticket, nighT1.…"),
+    );
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+}
+
 #[test]
 fn ends_with_what_happened() {
     let check = |status, text, expect| {

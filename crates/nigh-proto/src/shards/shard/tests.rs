@@ -18,6 +18,7 @@ use crate::calls::request::Known;
 mod at_limits;
 mod cold;
 mod histories;
+mod why;
 mod world;
 
 fn heard(heard: &Heard) -> String {

@@ -10,6 +10,7 @@ use super::run::{PEER, SHARD, writes};
 use crate::Instant;
 use crate::calls::caller::*;
 use crate::calls::request::{Answer, CallRequest, Known, Order, Refusal, Request};
+use crate::calls::tally::{CallerLine, Line};
 
 /// A copy that left, and may arrive at any time, on its link or left behind by it.
 struct Copy {
@@ -28,6 +29,8 @@ struct Play {
     flying: Vec<Copy>,
     handles: Vec<Handle>,
     cancelled: BTreeSet<usize>,
+    /// How often each was refused before it was opened.
+    refused: BTreeMap<usize, u64>,
     told: BTreeMap<usize, Outcome>,
     ids: BTreeMap<usize, CallId>,
     ran: BTreeSet<CallId>,
@@ -48,6 +51,7 @@ impl Play {
             flying: vec![],
             handles: vec![],
             cancelled: BTreeSet::new(),
+            refused: BTreeMap::new(),
             told: BTreeMap::new(),
             ids: BTreeMap::new(),
             ran: BTreeSet::new(),
@@ -91,6 +95,7 @@ impl Play {
             assert!(self.told.insert(waiter, outcome).is_none(), "{waiter} settled twice");
         }
         self.check();
+        self.count();
     }
 
     fn start(&mut self, pick: usize) {
@@ -102,7 +107,10 @@ impl Play {
                 self.handles.push(handle);
                 self.here.push(pick % 3 != 2);
             }
-            Err((_, outcome)) => assert!(matches!(outcome, Outcome::Overloaded { .. })),
+            Err((_, outcome)) => {
+                assert!(matches!(outcome, Outcome::Overloaded { .. }));
+                *self.refused.entry(name).or_default() += 1;
+            }
         }
     }
 
@@ -178,6 +186,39 @@ impl Play {
                 !(self.here[*name] && (open || doubt) && is_known),
                 "{id:?} is open or in doubt, and known"
             );
+        }
+    }
+
+    /// Each line of the ledger says what was told, no more and no less, and where each call is.
+    fn count(&self) {
+        for (line, counted, open) in self.caller.ledger() {
+            assert!(counted.balances(open), "{line:?}: {counted:?}, {open} open");
+            let Line::Method(name) = line else { continue };
+            let name = name as usize;
+            let let_go = u64::from(self.cancelled.contains(&name));
+            let mut expected = CallerLine { let_go, copies: counted.copies, ..CallerLine::default() };
+            expected.refused = self.refused.get(&name).copied().unwrap_or(0);
+            match self.told.get(&name) {
+                Some(Outcome::Answer(Answer::Done { .. })) => expected.done = 1,
+                Some(Outcome::Answer(Answer::NotDone(_))) => expected.not_done = 1,
+                Some(Outcome::InDoubt(_)) => expected.in_doubt = 1,
+                Some(Outcome::Overloaded { .. }) => expected.refused += 1,
+                Some(other) => panic!("{other:?}"),
+                None => {}
+            }
+            expected.asked = expected.ended() + open;
+            assert_eq!(counted, expected, "{name} was told {:?}", self.told.get(&name));
+            assert_eq!(counted.copies > 0, self.ids.contains_key(&name), "copies of {name}");
+            let why = self.ids.get(&name).map(|id| self.caller.why(self.now, *id));
+            match why {
+                Some(Some(AtCaller::Open { copies, .. })) => {
+                    assert!(open == 1 && u64::from(copies) == counted.copies);
+                }
+                Some(Some(AtCaller::InDoubt)) => assert_eq!(counted.in_doubt, 1),
+                Some(Some(AtCaller::Ended)) => assert_eq!(open, 0),
+                Some(other) => panic!("{name} is {other:?}"),
+                None => {}
+            }
         }
     }
 
