@@ -224,7 +224,7 @@ impl<W> Caller<W> {
             #[rustfmt::skip]
             let id = call.id; // mutant refused-renumbered: let id = CallId { number: call.id.number + u64::from(call.copies), ..call.id };
             call.copies += 1;
-            self.tally.copy(Line::of(&call.what));
+            self.tally.copy(Line::of(&call.what)); // mutant ledger-copy-uncounted: let _ = &call;
             // R10, R14: each copy says what holds when it leaves. A predecessor that settled since, or was
             // given up, no longer holds it back; floors only rise.
             let order = match call.seat {

@@ -52,7 +52,7 @@ impl Server {
         let line = Line::of_copy(&request, self.local.routes.len());
         let refused = self.take(slot, request, line, work)?;
         if let Some(refusal) = &refused {
-            self.local.calls.beside.turned_away(line, Took::refused(refusal));
+            self.local.calls.beside.turned_away(line, Took::refused(refusal)); // mutant ledger-link-refusal-uncounted: let _ = refusal;
         }
         Ok(refused)
     }
