@@ -7,7 +7,8 @@
 //! - *Always, of the sums*: whoever was told done or failed was told so by a copy that its callee counted as run or as
 //!   repeated; and no more copies arrived than left. Copies may be lost with a link, and an owner may have run what
 //!   it lost before it was durable, so there is no equality.
-//! - *If no owner's memory was lost*: a writing method that keeps records ran at most as often as it was asked.
+//! - *If no shard was taken up again*, so that no owner's memory was lost: a writing method that keeps records ran at most
+//!   once for each call that was not told not done, refused or forgotten.
 //! - *If nothing was lost, neither link nor process*: each copy that left arrived.
 
 use std::collections::BTreeMap;
@@ -27,8 +28,8 @@ pub struct LedgerJudge {
     came: BTreeMap<Name, CalleeLine>,
     /// A link or a process was lost.
     lost: bool,
-    /// An owner of entities was.
-    lost_owner: bool,
+    /// How often shards were taken up: each time after the first, what was in memory before may be lost.
+    owners: u32,
     /// Counters of some process could not be read.
     unknown: bool,
 }
@@ -39,10 +40,14 @@ impl LedgerJudge {
         self.lost = true;
     }
 
-    /// A process died, which owned entities or not.
-    pub fn lost_process(&mut self, owns: bool) {
+    /// A process died.
+    pub fn lost_process(&mut self) {
         self.lost = true;
-        self.lost_owner |= owns;
+    }
+
+    /// A process took the shards up, perhaps from one that is still there and does not know yet.
+    pub fn taken_up(&mut self) {
+        self.owners += 1;
     }
 
     /// The counters of a process that died could not be read: nothing can be said of sums.
@@ -117,8 +122,10 @@ impl LedgerJudge {
             let had = came.failed + came.repeated;
             return Err(format!("{} were told failed, and {had} ran so or were repeated", asked.failed));
         }
-        if !self.lost_owner && records(of, method) && ran > asked.asked {
-            return Err(format!("{ran} ran, and {} were asked", asked.asked));
+        // Each run is of some call that was not told that it did not run.
+        let never = asked.not_done + asked.refused + asked.forgotten;
+        if self.owners <= 1 && records(of, method) && ran > asked.asked - never {
+            return Err(format!("{ran} ran; {} were asked, and {never} of them told that not", asked.asked));
         }
         if !self.lost && came.arrived != asked.copies {
             return Err(format!("{} copies left, and {} arrived", asked.copies, came.arrived));

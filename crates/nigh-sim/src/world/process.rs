@@ -70,6 +70,7 @@ impl World {
         };
         if log.is_some() {
             self.board.book().recovered(&engine);
+            self.board.book().ledger().taken_up();
         }
         self.board.put(process, engine.handle());
         self.board.book().note(|| format!("process {process} starts"));
@@ -118,8 +119,7 @@ impl World {
         let Some(mut running) = self.processes[usize::from(process)].up.take() else { return };
         self.board.book().note(|| format!("process {process} is gone"));
         self.count(life, &running.engine);
-        let owns = !self.processes[usize::from(process)].dials;
-        self.board.book().ledger().lost_process(owns);
+        self.board.book().ledger().lost_process();
         self.board.take(process);
         if let (Some(group), Some(log)) = (running.group.take(), running.log.as_mut())
             && self.rng.chance(1, 2)

@@ -10,15 +10,17 @@ fn check(caller: [u64; 4], callee: [u64; 4], happened: &str, expected: &str) {
     for word in happened.split_whitespace() {
         match word {
             "link" => judge.lost_link(),
-            "web" => judge.lost_process(false),
-            "owner" => judge.lost_process(true),
+            "process" => judge.lost_process(),
+            "owner" => [(), ()].into_iter().for_each(|()| judge.taken_up()),
             "blind" => judge.lost_counters(),
+            "refused" => {}
             other => panic!("unknown word {other}"),
         }
     }
     let [asked, done, failed, copies] = caller;
-    let counted =
-        CallerLine { asked, done, failed, copies, in_doubt: asked - done - failed, ..CallerLine::default() };
+    let left = asked - done - failed;
+    let (in_doubt, refused) = if happened.contains("refused") { (0, left) } else { (left, 0) };
+    let counted = CallerLine { asked, done, failed, copies, in_doubt, refused, ..CallerLine::default() };
     let (of, method) = ("Wallet".to_owned(), "hold".to_owned());
     let caller = vec![Entry { of: of.clone(), method: method.clone(), counted, open: 0 }];
     let [arrived, done, failed, repeated] = callee;
@@ -46,12 +48,14 @@ fn callers_and_callees_agree() {
     check([3, 2, 1, 4],               [4, 2, 1, 1],               "",           "even");         // Asked again, and told again.
     check([3, 2, 1, 4],               [3, 2, 1, 0],               "",           "4 copies left, and 3 arrived");
     check([3, 2, 1, 4],               [3, 2, 1, 0],               "link",       "even");         // A copy was on it.
-    check([3, 2, 1, 4],               [3, 2, 1, 0],               "web",        "even");
+    check([3, 2, 1, 4],               [3, 2, 1, 0],               "process",    "even");
     check([3, 2, 1, 3],               [4, 2, 1, 1],               "link owner", "4 copies arrived, and 3 left");
     check([3, 3, 0, 3],               [3, 2, 0, 0],               "link owner", "3 were told done, and 2 ran so");
     check([3, 3, 0, 4],               [4, 2, 0, 1],               "link owner", "even");
     check([3, 2, 1, 3],               [3, 3, 0, 0],               "owner",      "1 were told failed, and 0 ran so");
-    check([3, 3, 0, 9],               [9, 4, 0, 0],               "link",       "4 ran, and 3 were asked");
+    check([3, 3, 0, 9],               [9, 4, 0, 0],               "link",       "4 ran; 3 were asked, and 0 of them told that not");
+    check([3, 2, 0, 3],               [3, 3, 0, 0],               "",           "even");         // In doubt: it may have run.
+    check([3, 2, 0, 3],               [3, 3, 0, 0],               "refused",    "3 ran; 3 were asked, and 1 of them told that not");
     check([3, 3, 0, 9],               [9, 4, 0, 0],               "link owner", "even");         // It lost what it had run.
     check([3, 3, 0, 9],               [9, 0, 0, 0],               "blind",      "even");         // Nobody can say.
 }
