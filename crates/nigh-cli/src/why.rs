@@ -76,6 +76,7 @@ fn at_owner(state: &str, owner: &Value) -> String {
         }
         "nothing" => "no record: no copy of it has run here so far".to_owned(),
         "no_record" => "no record is kept of such calls: look at what it acts on".to_owned(),
+        "unreadable" => "its owner cannot read what it remembers: the application's log says why".to_owned(),
         "elsewhere" => "this process owns no entities, and keeps no records".to_owned(),
         other => other.to_owned(),
     }

@@ -130,7 +130,7 @@ impl Gate {
             }
             Route::Ledger => Reply::Value { value: ledger::ledger(&self.nigh.ledger()), version: None },
             Route::Why(named) => {
-                Reply::Value { value: ledger::why(&named, &self.nigh.why(&named)), version: None }
+                Reply::Value { value: ledger::why(&named, &self.nigh.why(&named).await), version: None }
             }
             Route::Settle => self.settle(parts, upload).await?,
             Route::Backup => self.backup(parts, upload).await?,

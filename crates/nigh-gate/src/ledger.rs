@@ -139,6 +139,7 @@ fn owner(owner: &Owner) -> Value {
             json!({ "state": "known", "shards": shards, "of": of })
         }
         Owner::Remembers(AtOwner::TooOld) => state("too_old"),
+        Owner::Unreadable => state("unreadable"),
         Owner::Remembers(AtOwner::Lost) => state("lost"),
         Owner::Remembers(AtOwner::Nothing) => state("nothing"),
     }

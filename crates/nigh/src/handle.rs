@@ -136,8 +136,8 @@ impl Nigh {
 
     /// Where a call is, as far as this process knows. It only looks: unlike [`Nigh::settle`] it changes nothing, and
     /// what it says of a call that is not recorded is no verdict.
-    pub fn why(&self, of: &Named) -> Why {
-        self.performer.why(of)
+    pub async fn why(&self, of: &Named) -> Why {
+        self.performer.why(of).await
     }
 
     /// As [`Perform::reserve`]: for whatever stands before this handle.

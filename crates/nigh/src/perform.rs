@@ -116,7 +116,7 @@ pub trait Perform: Send + Sync + 'static {
         Ledger::default()
     }
     /// Where a call is, as far as this process knows. Changes nothing.
-    fn why(&self, _of: &Named) -> Why {
-        Why::default()
+    fn why(&self, _of: &Named) -> BoxFuture<'static, Why> {
+        Box::pin(std::future::ready(Why::default()))
     }
 }

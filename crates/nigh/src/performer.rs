@@ -93,7 +93,7 @@ impl Perform for Performer {
         ledger::of(&self.routes, &self.calls, self.owner.as_deref())
     }
 
-    fn why(&self, of: &Named) -> Why {
+    fn why(&self, of: &Named) -> BoxFuture<'static, Why> {
         why::of(self, of)
     }
 }

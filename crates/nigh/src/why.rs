@@ -8,13 +8,16 @@ use std::time::Duration;
 pub use nigh_proto::calls::caller::Waits;
 use nigh_proto::calls::caller::{AtCaller, PeerId};
 use nigh_proto::calls::tally::Line;
-use nigh_proto::shards::shard::look;
+use nigh_proto::shards::ShardId;
 pub use nigh_proto::shards::shard::{AtOwner, Became};
+use nigh_proto::shards::shard::{Stored, look, unread};
 use nigh_wire::{CallId, Class, Ticket};
 
 use crate::performer::Performer;
 use crate::routes::Route;
-use crate::shards::owner::UnderWay;
+use crate::service::BoxFuture;
+use crate::shards::owner::{Owner as Arrived, UnderWay};
+use crate::shards::records;
 
 /// How a call is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +94,30 @@ pub enum Owner {
     Runs(Duration),
     /// What is remembered of it.
     Remembers(AtOwner),
+    /// What is remembered could not be read from the state file; the application's log says why.
+    Unreadable,
 }
 
-/// Looks.
-pub(crate) fn of(performer: &Performer, named: &Named) -> Why {
-    Why { caller: caller(performer, named.id()), owner: owner(performer, named) }
+/// Looks. What is not in memory is read from the disk, on a thread where that may take its time.
+pub(crate) fn of(performer: &Performer, named: &Named) -> BoxFuture<'static, Why> {
+    let caller = caller(performer, named.id());
+    let place = place(performer, named);
+    let Some(owner) = performer.owner.clone() else {
+        return Box::pin(std::future::ready(Why { caller, owner: Owner::Elsewhere }));
+    };
+    let id = named.id();
+    Box::pin(async move {
+        let owner = match place {
+            Place::None => Owner::NoRecord,
+            Place::Unknown => Owner::Remembers(AtOwner::Nothing),
+            Place::Any | Place::Shard(_) => {
+                let only = if let Place::Shard(shard) = place { Some(shard) } else { None };
+                let looked = tokio::task::spawn_blocking(move || at_owner(&owner, only, id));
+                looked.await.expect("looking does not panic")
+            }
+        };
+        Why { caller, owner }
+    })
 }
 
 fn caller(performer: &Performer, id: CallId) -> Caller {
@@ -117,22 +139,50 @@ fn caller(performer: &Performer, id: CallId) -> Caller {
     }
 }
 
-fn owner(performer: &Performer, named: &Named) -> Owner {
-    let Some(owner) = &performer.owner else { return Owner::Elsewhere };
-    let mut only = None;
-    if let Named::Ticket(ticket) = named {
-        let method = performer.routes.by_name(&ticket.of, &ticket.method);
-        match (method, &ticket.key) {
-            (Some(method), Some(key)) if method.class != Class::Commutes => {
-                only = Some(performer.routes.shard_of(method.host, key, performer.shards));
+/// Where what is remembered of a call can be.
+enum Place {
+    /// A ticket says which shard.
+    Shard(ShardId),
+    /// An id does not.
+    Any,
+    /// No record is kept of such calls.
+    None,
+    /// There is no such method here.
+    Unknown,
+}
+
+fn place(performer: &Performer, named: &Named) -> Place {
+    let Named::Ticket(ticket) = named else { return Place::Any };
+    let method = performer.routes.by_name(&ticket.of, &ticket.method);
+    match (method, &ticket.key) {
+        (Some(method), Some(key)) if method.class != Class::Commutes => {
+            Place::Shard(performer.routes.shard_of(method.host, key, performer.shards))
+        }
+        (None, Some(_)) => Place::Unknown,
+        _ => Place::None,
+    }
+}
+
+fn at_owner(owner: &Arrived, only: Option<ShardId>, id: CallId) -> Owner {
+    match owner.under_way(id) {
+        Some(UnderWay::Waits) => return Owner::Waits,
+        Some(UnderWay::Runs(age)) => return Owner::Runs(age),
+        None => {}
+    }
+    let (unread, rows) = {
+        let core = owner.core();
+        (unread(&core.shards, only, id), core.memory.rows())
+    };
+    // Without the lock: calls go on meanwhile.
+    let mut stored = Stored::new();
+    for shard in unread {
+        match records::of_id(rows.as_ref(), shard, id) {
+            Ok(found) => drop(stored.insert(shard, found)),
+            Err(error) => {
+                tracing::error!("why {id}: {error}");
+                return Owner::Unreadable;
             }
-            (None, Some(_)) => return Owner::Remembers(AtOwner::Nothing),
-            _ => return Owner::NoRecord,
         }
     }
-    match owner.under_way(named.id()) {
-        Some(UnderWay::Waits) => Owner::Waits,
-        Some(UnderWay::Runs(age)) => Owner::Runs(age),
-        None => Owner::Remembers(look(&owner.core().shards, only, named.id())),
-    }
+    Owner::Remembers(look(&owner.core().shards, only, id, &stored))
 }

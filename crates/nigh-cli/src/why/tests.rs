@@ -33,6 +33,7 @@ fn each_state_has_words_and_an_exit_code() {
     check(json!({"state": "lost"}),                               Exit::InDoubt, "since the store was restored");
     check(json!({"state": "nothing"}),                            Exit::InDoubt, "no copy of it has run here so far");
     check(json!({"state": "no_record"}),                          Exit::InDoubt, "no record is kept");
+    check(json!({"state": "unreadable"}),                         Exit::InDoubt, "cannot read what it remembers");
     check(json!({"state": "elsewhere"}),                          Exit::InDoubt, "owns no entities");
 }
 

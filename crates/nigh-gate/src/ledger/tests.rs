@@ -26,6 +26,7 @@ fn each_state_has_its_name() {
     owner(Owner::NoRecord,                            r#"{"state":"no_record"}"#);
     owner(Owner::Waits,                               r#"{"state":"waits"}"#);
     owner(Owner::Runs(Duration::from_secs(2)),        r#"{"age_ms":2000,"state":"runs"}"#);
+    owner(Owner::Unreadable,                          r#"{"state":"unreadable"}"#);
     owner(Owner::Remembers(AtOwner::Nothing),         r#"{"state":"nothing"}"#);
     owner(Owner::Remembers(AtOwner::TooOld),          r#"{"state":"too_old"}"#);
     owner(Owner::Remembers(AtOwner::Lost),            r#"{"state":"lost"}"#);

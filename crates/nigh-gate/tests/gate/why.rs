@@ -155,6 +155,29 @@ async fn what_ended_is_found() {
     door.check(dead, "unknown", "done").await;
 }
 
+/// A start takes little of what is remembered into memory, and looking takes nothing.
+#[tokio::test]
+async fn what_is_on_disk_alone_is_found() {
+    let dir = std::env::temp_dir().join(format!("nigh-why-{}", std::process::id()));
+    // It need not be there.
+    let _ = std::fs::remove_dir_all(&dir);
+    let door = Open::new(Config::dir(&dir)).await;
+    let [done, never] = [1, 2].map(|caller| door.id(caller));
+    assert_eq!(door.call(done, "ada/add", &json!({"n": 5})).await.short(), "200 \"5\"");
+    door.node.stop().await.expect("it stops");
+    let door = Open::new(Config::dir(&dir)).await;
+    let before = door.node.remembered();
+    door.check(done, "unknown", "done").await;
+    door.check(never, "unknown", "nothing").await;
+    assert_eq!(door.node.remembered(), before, "looking took rows into memory");
+    // The ledger begins anew; the record is told again.
+    assert_eq!(door.call(done, "ada/add", &json!({"n": 5})).await.short(), "200 \"5\"");
+    let line = door.line("callee", "Account", "add").await;
+    assert_eq!((&line["arrived"], &line["repeated"], &line["done"]), (&json!(1), &json!(1), &json!(0)));
+    door.node.stop().await.expect("it stops");
+    std::fs::remove_dir_all(&dir).expect("it was made here");
+}
+
 #[tokio::test]
 async fn what_is_no_longer_known_is_said_so() {
     let door = Open::all().await;

@@ -36,7 +36,7 @@ pub use super::log::{Append, Corrupt};
 pub use super::tables::Missing;
 pub use limits::{CALLERS_MAX, PENDING_SIZE_MAX, ROWS_MAX, SETTLE_SIZE_MAX, TABLES_SIZE_MAX};
 pub use permit::{Admission, Finished, Permit, Stuck};
-pub use why::{AtOwner, Became, look};
+pub use why::{AtOwner, Became, Stored, look, rows_of, unread};
 
 /// The owner of one shard. `R` is the driver's: whom an answer is for.
 #[derive(Clone, Debug)]

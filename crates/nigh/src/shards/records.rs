@@ -10,8 +10,8 @@ use std::ops::Bound;
 
 use nigh_proto::shards::ShardId;
 use nigh_proto::shards::row::{TableKey, TableRow};
-use nigh_proto::shards::shard::Missing;
-use nigh_wire::{Bytes, CallerId, Out, Wire};
+use nigh_proto::shards::shard::{Missing, rows_of};
+use nigh_wire::{Bytes, CallId, CallerId, Out, Wire};
 
 use crate::buggify;
 use crate::shards::owner::Owner;
@@ -78,6 +78,15 @@ pub(crate) fn read(rows: &dyn Rows, shard: ShardId, missing: &Missing) -> Result
     }
     if let Some(keyed) = &missing.keyed {
         found.extend(one(rows, shard, &TableKey::Keyed(keyed.clone()))?);
+    }
+    Ok(found)
+}
+
+/// What the state file has of one id in a shard. Only to look at: it is not taken into memory.
+pub(crate) fn of_id(rows: &dyn Rows, shard: ShardId, id: CallId) -> Result<Vec<TableRow>, StoreError> {
+    let mut found = Vec::new();
+    for key in rows_of(id) {
+        found.extend(one(rows, shard, &key)?.map(|(_, row)| row));
     }
     Ok(found)
 }

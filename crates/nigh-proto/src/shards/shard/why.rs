@@ -3,11 +3,13 @@
 //!
 //! Only what is durable is said (R6): the rest of memory may be dropped, and then it never was.
 
+use std::collections::BTreeMap;
+
 use nigh_wire::{CallId, Cause, Time};
 
 use super::Shard;
 use crate::calls::RETENTION;
-use crate::shards::row::Verdict;
+use crate::shards::row::{RecordEntry, TableEntry, TableKey, TableRow, Verdict};
 use crate::shards::{Position, ShardId};
 
 /// What the shards of a process remember of an id.
@@ -54,10 +56,28 @@ pub enum Became {
     NotDone(Cause),
 }
 
+/// Of a shard, the rows of an id that its driver read from the state file: see [`unread`].
+pub type Stored = BTreeMap<ShardId, Vec<TableRow>>;
+
+/// Shards whose rows of that id are in the state file alone, so that they are to be read before they are [looked
+/// at](look); none if it was found already. Rows that are only looked at are not taken into memory.
+pub fn unread<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId) -> Vec<ShardId> {
+    let shards = || shards.iter().filter(move |shard| only.is_none_or(|only| only == shard.id));
+    if shards().any(|shard| shard.tables.record(id.caller, id.number).is_some()) {
+        return vec![];
+    }
+    shards().filter(|shard| shard.is_cold(id)).map(|shard| shard.id).collect()
+}
+
+/// The rows that say what became of an id, and whether its caller knows.
+pub fn rows_of(id: CallId) -> [TableKey; 2] {
+    [TableKey::Record { caller: id.caller, number: id.number }, TableKey::Floor(id.caller)]
+}
+
 /// What is remembered of that id in the shards of a process; or in this one only, if its ticket says so.
-pub fn look<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId) -> AtOwner {
+pub fn look<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId, stored: &Stored) -> AtOwner {
     let among = || shards.iter().filter(|shard| only.is_none_or(|only| only == shard.id));
-    if let Some(recorded) = among().find_map(|shard| shard.recorded(id)) {
+    if let Some(recorded) = among().find_map(|shard| shard.recorded(id, stored)) {
         return recorded;
     }
     // Idle shards do not note the time; it is the same in all.
@@ -65,7 +85,7 @@ pub fn look<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId) -> AtOwne
     if id.birth.saturating_add(RETENTION) < time {
         return AtOwner::TooOld;
     }
-    let known = among().filter(|shard| shard.tables.is_known(id.caller, id.number)).count() as u32;
+    let known = among().filter(|shard| shard.knows(id, stored)).count() as u32;
     if known > 0 {
         return AtOwner::Known { shards: known, of: among().count() as u32 };
     }
@@ -74,9 +94,22 @@ pub fn look<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId) -> AtOwne
 }
 
 impl<R> Shard<R> {
+    /// True if what is remembered of its caller is in the state file alone.
+    fn is_cold(&self, id: CallId) -> bool {
+        self.tables.missing(id.caller, || None).is_some()
+    }
+
     /// Of an id that has a record here. This is the one place where `why` looks for records.
-    fn recorded(&self, id: CallId) -> Option<AtOwner> {
-        let (entry, position) = self.tables.record(id.caller, id.number)?;
+    fn recorded(&self, id: CallId, stored: &Stored) -> Option<AtOwner> {
+        let read = || stored.get(&self.id)?.iter().find_map(record_of);
+        // Let go since it was asked what to read: what was read then may be old.
+        if self.is_cold(id) && !stored.contains_key(&self.id) {
+            return Some(AtOwner::Committing(self.id));
+        }
+        let (entry, position) = match self.tables.record(id.caller, id.number) {
+            None if self.is_cold(id) => read()?,
+            here => here?,
+        };
         #[rustfmt::skip]
         let durable = position < self.log.durable(); // mutant why-before-sync: let durable = true;
         if !durable {
@@ -92,4 +125,19 @@ impl<R> Shard<R> {
         };
         Some(AtOwner::Recorded { shard: self.id, position, became })
     }
+
+    /// True if its caller said here that it knows the answer.
+    fn knows(&self, id: CallId, stored: &Stored) -> bool {
+        if !self.is_cold(id) {
+            return self.tables.is_known(id.caller, id.number);
+        }
+        stored.get(&self.id).into_iter().flatten().any(|row| match &row.entry {
+            TableEntry::Floor(floor) => floor.known.contains(id.number),
+            _ => false,
+        })
+    }
+}
+
+fn record_of(row: &TableRow) -> Option<(&RecordEntry, Position)> {
+    if let TableEntry::Record(entry) = &row.entry { Some((entry, row.position)) } else { None }
 }

@@ -1,19 +1,19 @@
 //! Where a call is, as its owner remembers: only what is durable, and never a change.
 
 use super::*;
-use crate::shards::shard::{AtOwner, Became, look};
+use crate::shards::shard::{AtOwner, Became, Stored, look, rows_of, unread};
 
-fn why(script: &str, id: &str, expected: &str) {
-    let world = play(script);
-    let (caller, number) = (id.as_bytes()[0], id[1..2].parse().expect("a number"));
+fn id(text: &str) -> CallId {
+    let (caller, number) = (text.as_bytes()[0], text[1..2].parse().expect("a number"));
     let mut birth = world::START;
-    if let Some(sooner) = id.get(2..).filter(|rest| !rest.is_empty()) {
+    if let Some(sooner) = text.get(2..).filter(|rest| !rest.is_empty()) {
         birth = later(birth, b'-', wait(sooner.trim_start_matches("@-")).0);
     }
-    let id = CallId { caller: CallerId(u128::from(caller)), number, birth };
-    let (before, heard) = (world.shard.tables.rows(), world.heard.len());
-    let shards = [world.shard.clone()];
-    let found = match look(&shards, None, id) {
+    CallId { caller: CallerId(u128::from(caller)), number, birth }
+}
+
+fn told(found: AtOwner) -> String {
+    match found {
         AtOwner::Recorded { position, became: Became::Done, .. } => format!("done@{}", position.0),
         AtOwner::Recorded { position, became: Became::Failed, .. } => format!("failed@{}", position.0),
         AtOwner::Recorded { position, became: Became::NotDone(_), .. } => format!("not-done@{}", position.0),
@@ -23,12 +23,47 @@ fn why(script: &str, id: &str, expected: &str) {
         AtOwner::Known { shards, of } => format!("known {shards}/{of}"),
         AtOwner::Lost => "lost".into(),
         AtOwner::Nothing => "nothing".into(),
-    };
-    assert_eq!(found, expected, "{script}: why {id}");
-    assert_eq!(look(&shards, Some(shards[0].id()), id), look(&shards, None, id), "its only shard");
+    }
+}
+
+fn why(script: &str, of: &str, expected: &str) {
+    let (world, id) = (play(script), id(of));
+    let (before, heard) = (world.shard.tables.rows(), world.heard.len());
+    let shards = [world.shard.clone()];
+    assert!(unread(&shards, None, id).is_empty(), "all is in memory");
+    assert_eq!(told(look(&shards, None, id, &Stored::new())), expected, "{script}: why {id}");
+    let only = look(&shards, Some(shards[0].id()), id, &Stored::new());
+    assert_eq!(only, look(&shards, None, id, &Stored::new()), "its only shard");
     let [shard] = shards;
     assert!(shard.tables.rows() == before && shard.next() == world.shard.next(), "it changed something");
     assert_eq!(world.heard.len(), heard);
+}
+
+/// The same of what is in the state file alone: read to be looked at, and not taken in.
+fn cold(script: &str, of: &str, expected: &str) {
+    let (mut world, id) = (play(script), id(of));
+    world.sync();
+    world.write_back(usize::MAX);
+    world.let_go(usize::MAX, true);
+    let shards = [world.shard.clone()];
+    assert_eq!(unread(&shards, None, id), [shards[0].id()], "{script}: none of it is in memory");
+    assert_eq!(told(look(&shards, None, id, &Stored::new())), "committing", "it was not read: ask again");
+    let stored = Stored::from([(shards[0].id(), world.stored(&rows_of(id)))]);
+    assert_eq!(told(look(&shards, None, id, &stored)), expected, "{script}: why {id}, in the state file");
+    assert_eq!(unread(&shards, None, id), [shards[0].id()], "it was taken in");
+}
+
+#[test]
+#[rustfmt::skip] // Rows are read as columns.
+fn what_is_in_the_state_file_alone_is_found() {
+    cold("a1x",                          "a1",      "done@0");
+    cold("b1y a1x!",                     "a1",      "failed@1");
+    cold("settle:a1x",                   "a1",      "not-done@0");
+    cold("a1x",                          "a2",      "nothing");
+    cold("a1x",                          "c1",      "nothing");
+    cold("a1x",                          "a1@-1m",  "misuse");
+    cold("a1x a2x~1",                    "a1",      "known 1/1");
+    cold("b1y sync +25h b2y",            "a1",      "too-old");
 }
 
 #[test]
@@ -66,6 +101,7 @@ fn what_is_remembered_is_found() {
 fn a_shard_that_was_not_meant_says_little() {
     let (told, other) = (play("a1x a2x~1 sync"), play("b1x sync"));
     let id = |number| CallId { caller: CallerId(u128::from(b'a')), number, birth: world::START };
+    let look = |shards: &[_], only, id| look(shards, only, id, &Stored::new());
     let mut shards = [told.shard, other.shard];
     shards[1].id = ShardId(8);
     assert_eq!(look(&shards, None, id(1)), AtOwner::Known { shards: 1, of: 2 });

@@ -266,6 +266,11 @@ impl World {
         );
     }
 
+    /// These rows, as the state file has them.
+    pub(crate) fn stored(&self, keys: &[TableKey]) -> Vec<TableRow> {
+        keys.iter().filter_map(|key| self.rows.get(key).cloned()).collect()
+    }
+
     /// What nobody asked for of late is in the state file alone.
     pub(crate) fn let_go(&mut self, rows_max: usize, all: bool) {
         self.shard.let_go(rows_max, all);
