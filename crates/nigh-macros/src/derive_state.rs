@@ -1,6 +1,6 @@
 //! `#[derive(State)]`: every operation on a state is that operation on each of its fields.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
@@ -64,6 +64,7 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let docs = fields.iter().map(|f| docs(&f.attrs));
     let decoded = |ty: TokenStream| quote!(::core::result::Result<#ty, ::nigh::__wire::DecodeError>);
     let (nothing, whole) = (decoded(quote!(())), decoded(quote!(Self)));
+    let one_by_one = one_by_one(&names, &parts, &nothing);
     Ok(quote! {
         #[automatically_derived]
         #[allow(unused_variables, unused_mut, clippy::all)]
@@ -87,10 +88,8 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
             fn apply(&mut self, redo: &mut ::nigh::__private::Reader<'_>) -> #nothing {
                 while redo.left() > 0 {
-                    match redo.var()? {
-                        #(#index => #parts::apply(&mut self.#names, redo)?,)*
-                        _ => return ::core::result::Result::Err(::nigh::__wire::DecodeError::Variant),
-                    }
+                    let field = redo.var()?;
+                    Self::apply_at(self, ::core::convert::TryFrom::try_from(field).unwrap_or(usize::MAX), redo)?;
                 }
                 ::core::result::Result::Ok(())
             }
@@ -98,9 +97,49 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             fn restore(r: &mut ::nigh::__private::Reader<'_>) -> #whole {
                 ::core::result::Result::Ok(Self { #(#names: #parts::restore(r)?),* })
             }
+            #one_by_one
             fn schema() -> ::nigh::__private::Schema {
                 ::nigh::__private::state_schema(&[#((#wire_names, #parts::node, #docs)),*])
             }
         }
     })
+}
+
+/// What is asked of one field, by its position.
+fn one_by_one(names: &[Option<&Ident>], parts: &[TokenStream], nothing: &TokenStream) -> TokenStream {
+    let count = names.len();
+    let at: Vec<_> = (0..count).collect();
+    quote! {
+        const FIELDS: usize = #count;
+        fn large(&self, field: usize) -> ::core::option::Option<&dyn ::nigh::__private::Large> {
+            match field {
+                #(#at => #parts::large(&self.#names),)*
+                _ => ::core::option::Option::None,
+            }
+        }
+        fn large_mut(&mut self, field: usize) -> ::core::option::Option<&mut dyn ::nigh::__private::Large> {
+            match field {
+                #(#at => #parts::large_mut(&mut self.#names),)*
+                _ => ::core::option::Option::None,
+            }
+        }
+        fn apply_at(&mut self, field: usize, redo: &mut ::nigh::__private::Reader<'_>) -> #nothing {
+            match field {
+                #(#at => #parts::apply(&mut self.#names, redo),)*
+                _ => ::core::result::Result::Err(::nigh::__wire::DecodeError::Variant),
+            }
+        }
+        fn skip_at(field: usize, redo: &mut ::nigh::__private::Reader<'_>) -> #nothing {
+            match field {
+                #(#at => #parts::skip(redo),)*
+                _ => ::core::result::Result::Err(::nigh::__wire::DecodeError::Variant),
+            }
+        }
+        fn snapshot_at(&self, field: usize, out: &mut ::nigh::__private::Out) {
+            match field {
+                #(#at => #parts::snapshot(&self.#names, out),)*
+                _ => {}
+            }
+        }
+    }
 }

@@ -86,7 +86,7 @@ pub fn dump_dir(
     store.rows(&mut |shard, row_key, row| {
         let Some(name) = entity_of(row_key).filter(|name| wanted(name)) else { return true };
         match nigh_wire::decode_stored::<EntityRow>(&row.value) {
-            Ok(EntityRow { key, state }) => {
+            Ok(EntityRow { key, state, .. }) => {
                 let at = At { entity: name, schemas: schemas_of(name), shard, position: row.position };
                 goes_on = each(at, Dumped::Entity { key, state });
             }

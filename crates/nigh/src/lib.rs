@@ -74,7 +74,7 @@ pub mod __private {
     pub use crate::entity::{Reply, Run};
     pub use crate::method::*;
     pub use crate::service::BoxFuture;
-    pub use crate::state::{Field, Saved, save, saved};
+    pub use crate::state::{Field, Large, Saved, save, saved};
     pub use crate::tx::TxCore;
     pub use nigh_wire::__private::call;
     pub use nigh_wire::{Builder, Bytes, Class, Contract, NodeId, Out, Reader, Schema, Value};

@@ -8,11 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use nigh_proto::calls::caller::CALL_SIZE_MAX;
+use nigh_proto::shards::Position;
 use nigh_proto::shards::record::Other;
 use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Out, Reader, Schema, Value};
 
 use crate::entity::{Entity, Reply, Run};
+use crate::state::{Limits, Page, Room};
 use crate::tx::TxCore;
+use parts::Parts;
+
+mod parts;
 
 /// Longest answer of a writing method, in bytes: as a call, it travels in one frame and stands in one record.
 pub(crate) const ANSWER_SIZE_MAX: usize = CALL_SIZE_MAX;
@@ -41,6 +46,22 @@ pub(crate) trait Host: Send + Sync {
     fn default(&self) -> &Bytes;
     /// One from its snapshot.
     fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError>;
+    /// True if some of its fields may have pages.
+    fn may_have_pages(&self) -> bool;
+}
+
+/// A page of a field.
+pub(crate) struct FieldPage {
+    pub(crate) field: usize,
+    pub(crate) page: Page,
+}
+
+/// One row of an entity. They are to be written in the order in which they are made.
+pub(crate) enum CellRow {
+    /// Its own: what is in no page. `alone`: there are none.
+    Head { state: Bytes, position: Position, alone: bool },
+    /// One of its pages.
+    Page(FieldPage),
 }
 
 /// One entity in memory.
@@ -57,6 +78,32 @@ pub(crate) trait Cell: Send {
     fn is_default(&self) -> bool;
     /// Becomes its default.
     fn reset(&mut self);
+    /// What was changed, was changed at this place.
+    fn place(&mut self, at: Position);
+    /// Takes in the pages of its rows; it is what its head holds, which has this place, and may say that there are pages. Gives the
+    /// place of the last change in any.
+    fn load(
+        &mut self,
+        head: Option<Position>,
+        says_so: bool,
+        pages: Vec<FieldPage>,
+    ) -> Result<Option<Position>, DecodeError>;
+    /// Of one that has pages: repeats a change of the log where no row holds it; `None`: it became its default.
+    fn repeat(&mut self, at: Position, redo: Option<&Bytes>) -> Result<(), DecodeError>;
+    /// Makes rows of what has changed, as long as there is room: false if there is no more. Of one that has pages: of
+    /// what has changed below `durable`; else of all of it, which changed last and first at these places.
+    fn rows(
+        &mut self,
+        whole: (Position, Position),
+        durable: Position,
+        limits: &Limits,
+        room: &mut Room,
+        to: &mut Vec<CellRow>,
+    ) -> bool;
+    /// True if it has pages.
+    fn is_paged(&self) -> bool;
+    /// If it has pages: what is known of its rows.
+    fn paged(&self) -> Option<Known>;
     /// As typed state.
     fn state(&self) -> &dyn Any;
     /// As typed state, after [`Cell::begin`].
@@ -69,6 +116,15 @@ pub(crate) trait Cell: Send {
     fn undo(&mut self);
     /// That method has succeeded: appends what changed, true if anything did.
     fn commit(&mut self, redo: &mut Out) -> bool;
+}
+
+/// What is known of the rows of an entity that has pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// The first change that is in none.
+    pub(crate) dirty: Option<Position>,
+    /// Bytes of all of them.
+    pub(crate) size: usize,
 }
 
 /// What is left of a writing method.
@@ -89,6 +145,7 @@ pub(crate) struct HostOf<S> {
     name: Arc<str>,
     key: Schema,
     default: Bytes,
+    may_have_pages: bool,
     _of: std::marker::PhantomData<fn() -> S>,
 }
 
@@ -99,7 +156,9 @@ impl<S: Entity> HostOf<S> {
             unreachable!("the entity macro writes entities")
         };
         let name: Arc<str> = S::name().into();
-        HostOf { name, key, default: snapshot_of(&S::default()), _of: std::marker::PhantomData }
+        let fresh = S::default();
+        let may_have_pages = (0..S::FIELDS).any(|field| fresh.large(field).is_some());
+        HostOf { name, key, default: snapshot_of(&fresh), may_have_pages, _of: std::marker::PhantomData }
     }
 }
 
@@ -108,6 +167,8 @@ struct CellOf<S: Entity> {
     default: Bytes,
     /// While a method of another entity has it.
     saved: Option<S::Saved>,
+    /// If it has pages.
+    parts: Option<Box<Parts>>,
 }
 
 /// One that nobody changed yet, of no process: for unit tests.
@@ -135,7 +196,7 @@ impl<S: Entity> Host for HostOf<S> {
         Some((S::HOME?, S::home(key).ok()??))
     }
     fn fresh(&self) -> Box<dyn Cell> {
-        Box::new(CellOf { state: S::default(), default: self.default.clone(), saved: None })
+        Box::new(CellOf::of(S::default(), self.default.clone()))
     }
     fn default(&self) -> &Bytes {
         &self.default
@@ -144,11 +205,38 @@ impl<S: Entity> Host for HostOf<S> {
         let mut reader = Reader::stored(snapshot);
         let state = S::restore(&mut reader)?;
         reader.end()?;
-        Ok(Box::new(CellOf { state, default: self.default.clone(), saved: None }))
+        Ok(Box::new(CellOf::of(state, self.default.clone())))
+    }
+    fn may_have_pages(&self) -> bool {
+        self.may_have_pages
     }
 }
 
 impl<S: Entity> CellOf<S> {
+    fn of(state: S, default: Bytes) -> Self {
+        CellOf { state, default, saved: None, parts: None }
+    }
+
+    /// A method has changed it.
+    fn touched(&mut self, redo: &Bytes) {
+        if let Some(parts) = &mut self.parts {
+            parts.touch::<S>(redo).expect("what a state says of its changes, it reads");
+        }
+    }
+
+    /// All of it as one row, unless a collection is too large for that.
+    fn in_one_row(&self, limits: &Limits) -> Option<Bytes> {
+        let mut out = Out::with_capacity(64);
+        for field in 0..S::FIELDS {
+            match self.state.large(field) {
+                Some(of) if !of.snapshot_within(limits.whole, &mut out) => return None,
+                Some(_) => {}
+                None => self.state.snapshot_at(field, &mut out),
+            }
+        }
+        Some(out.into_bytes())
+    }
+
     /// A method has failed: all that it had is as before. Every collection goes home before any is put back.
     fn fail(&mut self, saved: S::Saved, tx: &mut TxCore) {
         self.state.release();
@@ -181,7 +269,9 @@ impl<S: Entity> Cell for CellOf<S> {
                     self.reset();
                     redo = Out::default();
                 }
-                Wrote::Ok { value, redo: redo.into_bytes(), others: tx.others.commit() }
+                let redo = redo.into_bytes();
+                self.touched(&redo);
+                Wrote::Ok { value, redo, others: tx.others.commit() }
             }
             Ok(Ok(Reply::Err(error))) => {
                 self.fail(saved, tx);
@@ -221,11 +311,71 @@ impl<S: Entity> Cell for CellOf<S> {
     }
 
     fn is_default(&self) -> bool {
+        // What has pages is too much to be encoded for this, and what has few entries is not.
+        if self.parts.is_some() {
+            let (default, of) = (S::default(), |state: &S, field| state.large(field).map(|of| of.entries()));
+            if (0..S::FIELDS).any(|field| of(&self.state, field) != of(&default, field)) {
+                return false;
+            }
+        }
         self.snapshot() == self.default
     }
 
     fn reset(&mut self) {
         self.state = S::default();
+        self.parts.iter_mut().for_each(|parts| parts.touch_all());
+    }
+
+    fn place(&mut self, at: Position) {
+        self.parts.iter_mut().for_each(|parts| parts.place(at));
+    }
+
+    fn load(
+        &mut self,
+        head: Option<Position>,
+        says_so: bool,
+        pages: Vec<FieldPage>,
+    ) -> Result<Option<Position>, DecodeError> {
+        let parts = self.parts.insert(Box::new(Parts::load(&mut self.state, head, says_so, pages)?));
+        Ok(parts.changed())
+    }
+
+    fn repeat(&mut self, at: Position, redo: Option<&Bytes>) -> Result<(), DecodeError> {
+        let parts = self.parts.as_mut().expect("asked of those that have pages");
+        parts.repeat(&mut self.state, at, redo)
+    }
+
+    fn rows(
+        &mut self,
+        (changed, first): (Position, Position),
+        durable: Position,
+        limits: &Limits,
+        room: &mut Room,
+        to: &mut Vec<CellRow>,
+    ) -> bool {
+        if self.parts.is_none() {
+            if let Some(state) = self.in_one_row(limits) {
+                room.spend(state.len());
+                to.push(CellRow::Head { state, position: changed, alone: true });
+                return true;
+            }
+            self.parts = Some(Box::new(Parts::of(&self.state, changed, first)));
+        }
+        let parts = self.parts.as_mut().expect("it has them, or was given them just now");
+        let all = parts.write(&self.state, durable, limits, room, to);
+        if all && parts.has_no_pages() && parts.dirty().is_none() {
+            self.parts = None;
+        }
+        all
+    }
+
+    fn is_paged(&self) -> bool {
+        self.parts.is_some()
+    }
+
+    fn paged(&self) -> Option<Known> {
+        let parts = self.parts.as_ref()?;
+        Some(Known { dirty: parts.dirty(), size: parts.size() })
     }
 
     fn state(&self) -> &dyn Any {
@@ -244,7 +394,11 @@ impl<S: Entity> Cell for CellOf<S> {
         self.state.undo(self.saved.take().expect("it began"));
     }
     fn commit(&mut self, redo: &mut Out) -> bool {
-        self.state.commit(self.saved.take().expect("it began"), redo)
+        let changed = self.state.commit(self.saved.take().expect("it began"), redo);
+        if changed && self.parts.is_some() {
+            self.touched(&Bytes::copy_from_slice(redo.as_slice()));
+        }
+        changed
     }
 }
 

@@ -4,6 +4,7 @@
 //! their ordered form, which is also the state file's.
 //!
 //! - Here: what is in memory, and how it comes there: [`Memory::take`], [`Memory::replay`].
+//! - [`load`]: what it is read from, also without the lock.
 //! - [`sweep`]: which rows are to be written, and what is known once they are.
 //! - [`cold`]: what is let go, so that more entities than memory are no trouble.
 //! - [`list`]: the keys that exist.
@@ -13,22 +14,23 @@ use std::sync::Arc;
 
 use nigh_proto::shards::record::{Other, Ran, Record};
 use nigh_proto::shards::{Position, ShardId};
-use nigh_wire::{Bytes, Cause, DecodeError, Wire};
+use nigh_wire::{Bytes, Cause, DecodeError};
 
 use crate::shards::host::{Cell, Host};
+use crate::state::Limits;
 use crate::store::{Rows, StoreError};
 use cold::{Cold, size_of};
+use load::{Loader, Loads};
 use sweep::Rowed;
 
 mod cold;
 mod list;
+mod load;
 mod sweep;
 
 pub(crate) use list::ListError;
+pub(crate) use load::{ENTITY_ROW, EntityRow, Loading, row_key};
 pub(crate) use sweep::Written;
-
-/// First byte of an entity's row key in the state file; those of the tables start with another.
-pub(crate) const ENTITY_ROW: u8 = b'e';
 
 /// The entities of all shards of this process.
 pub(crate) struct Memory {
@@ -37,6 +39,10 @@ pub(crate) struct Memory {
     cells: Vec<BTreeMap<Name, Held>>,
     rowed: Rowed,
     cold: Cold,
+    /// Those that are read now.
+    loads: Loads,
+    /// From which size on a collection has pages.
+    limits: Limits,
     /// What the log's tail says of entities that were not loaded since the start; less than a log holds.
     tail: Vec<BTreeMap<Name, Tail>>,
 }
@@ -46,20 +52,6 @@ struct Tail {
     key: Bytes,
     /// Redo by place, in order; `None`: it became its default.
     changes: Vec<(Position, Option<Bytes>)>,
-}
-
-/// An entity that is being read.
-pub(crate) struct Loading {
-    loader: Arc<Loader>,
-    /// How many had been let go when it began.
-    gone: u64,
-}
-
-impl Loading {
-    /// Reads it, also without the lock.
-    pub(crate) fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Loaded, StoreError> {
-        self.loader.load(shard, name, key)
-    }
 }
 
 /// Which entity: its host's number and its ordered key.
@@ -92,29 +84,6 @@ pub(crate) struct Loaded {
     emptied: Option<Position>,
 }
 
-/// What an entity's row holds beside its position.
-#[derive(Wire)]
-pub(crate) struct EntityRow {
-    pub(crate) key: Bytes,
-    pub(crate) state: Bytes,
-}
-
-/// Key of an entity's row: its name, and the ordered form of its key.
-pub(crate) fn row_key(entity: &str, order: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(2 + entity.len() + order.len());
-    key.push(ENTITY_ROW);
-    key.extend_from_slice(entity.as_bytes());
-    key.push(0);
-    key.extend_from_slice(order);
-    key
-}
-
-/// Reads entities from the state file: also without the lock under which memory is.
-struct Loader {
-    hosts: Arc<[Box<dyn Host>]>,
-    rows: Arc<dyn Rows>,
-}
-
 impl Memory {
     /// Nothing is loaded. `size_max` is what entities may take, in bytes, beside those that wait to be written back.
     pub(crate) fn new(
@@ -128,6 +97,8 @@ impl Memory {
             cells: (0..shards).map(|_| BTreeMap::new()).collect(),
             rowed: Rowed::new(shards),
             cold: Cold::new(size_max),
+            loads: Loads::default(),
+            limits: Limits::USUAL,
             tail: (0..shards).map(|_| BTreeMap::new()).collect(),
         }
     }
@@ -150,32 +121,31 @@ impl Memory {
         Ok(Name { host, order: order.into() })
     }
 
-    /// What reads an entity that is not in memory; `None` if it is.
-    pub(crate) fn loader_of(&self, shard: ShardId, name: &Name) -> Option<Loading> {
+    /// What reads an entity that is not in memory; `None` if it is. What was read is to be [put](Memory::put_loaded).
+    pub(crate) fn loader_of(&mut self, shard: ShardId, name: &Name) -> Option<Loading> {
         let cold = !self.cells[shard.0 as usize].contains_key(name);
-        cold.then(|| Loading { loader: self.loader.clone(), gone: self.cold.gone() })
+        cold.then(|| self.loads.begin(&self.loader, shard, name))
     }
 
-    /// Takes in what was read without the lock, and what the log's tail says of it.
+    /// Takes in what was read without the lock, and what the log's tail says of it. False if another thread loaded it
+    /// meanwhile, changed it and let it go: what was read may be old, and is to be read again.
     ///
     /// # Errors
     ///
-    /// Its row was read once more, and could not be; or what the tail says does not fit.
+    /// What the tail says does not fit.
     pub(crate) fn put_loaded(
         &mut self,
         shard: ShardId,
         name: &Name,
-        key: &Bytes,
-        loading: &Loading,
-        mut loaded: Loaded,
-    ) -> Result<(), StoreError> {
+        loading: Loading,
+        loaded: Loaded,
+    ) -> Result<bool, StoreError> {
+        let old = self.loads.end(shard, name, loading);
         if self.cells[shard.0 as usize].contains_key(name) {
-            return Ok(());
+            return Ok(true);
         }
-        // Another thread may have loaded it meanwhile, written its row, and let it go: then what was read is old.
-        let old = loading.gone != self.cold.gone(); // mutant stale-load-kept: let old = loading.gone > self.cold.gone();
         if old {
-            loaded = self.loader.load(shard, name, key)?;
+            return Ok(false);
         }
         let Loaded { mut held, emptied } = loaded;
         if let Some(since) = emptied {
@@ -192,7 +162,7 @@ impl Memory {
         }
         self.cold.loaded(shard, name, held.size);
         self.cells[shard.0 as usize].insert(name.clone(), held);
-        Ok(())
+        Ok(true)
     }
 
     /// Takes an entity out, loading it if it is cold. It must be put back.
@@ -204,7 +174,8 @@ impl Memory {
     ) -> Result<Box<dyn Cell>, StoreError> {
         if let Some(loading) = self.loader_of(shard, name) {
             let loaded = loading.load(shard, name, key)?;
-            self.put_loaded(shard, name, key, &loading, loaded)?;
+            let put = self.put_loaded(shard, name, loading, loaded)?;
+            assert!(put, "nothing is let go while one lock is held");
         }
         let held = self.cells[shard.0 as usize].get_mut(name).expect("it was there, or loaded just now");
         held.used = true;
@@ -220,8 +191,9 @@ impl Memory {
         changed: Option<(Position, usize)>,
     ) {
         let held = self.cells[shard.0 as usize].get_mut(name).expect("it was taken from here");
-        held.cell = Some(cell);
+        let cell = held.cell.insert(cell);
         if let Some((position, redo_size)) = changed {
+            cell.place(position);
             held.changed = Some(position);
             let grown = size_of(redo_size) - size_of(0);
             held.size += grown;
@@ -271,50 +243,34 @@ impl Memory {
 }
 
 impl Held {
-    /// Repeats what its row does not hold, and says where that begins; or where it does not fit, and why.
+    /// Repeats what its rows do not hold, and says where that begins; or where it does not fit, and why.
     fn repeat(&mut self, tail: Tail) -> Result<Option<Position>, (Position, DecodeError)> {
         let mut first = None;
         for (position, redo) in tail.changes {
-            let done = self.changed.is_some_and(|changed| changed >= position); // mutant cold-repeats-twice: let done = self.changed.is_some_and(|changed| changed.0 == u64::MAX);
-            if done {
-                continue;
-            }
             let cell = self.cell.as_mut().expect("it was read just now");
-            match &redo {
-                Some(redo) => cell.apply(redo).map_err(|why| (position, why))?,
-                None => cell.reset(),
+            if cell.is_paged() {
+                // Its rows are of several places: it knows.
+                cell.repeat(position, redo.as_ref()).map_err(|why| (position, why))?;
+                self.changed = self.changed.max(Some(position));
+            } else {
+                let done = self.changed.is_some_and(|changed| changed >= position); // mutant cold-repeats-twice: let done = self.changed.is_some_and(|changed| changed.0 == u64::MAX);
+                if done {
+                    continue;
+                }
+                match &redo {
+                    Some(redo) => cell.apply(redo).map_err(|why| (position, why))?,
+                    None => cell.reset(),
+                }
+                self.changed = Some(position);
+                first = first.or(Some(position));
             }
-            self.changed = Some(position);
             self.size += size_of(redo.map_or(0, |redo| redo.len())) - size_of(0);
-            first = first.or(Some(position));
         }
+        let paged = self.cell.as_ref().and_then(|cell| cell.paged());
+        let first = paged.map_or(first, |known| known.dirty);
+        // A page that lags behind the others is dirty, wherever these are.
+        self.written = self.written.filter(|_| first.is_none());
         Ok(first)
-    }
-}
-
-impl Loader {
-    /// Reads an entity; one that has no row is as nobody changed it yet.
-    fn load(&self, shard: ShardId, name: &Name, key: &Bytes) -> Result<Loaded, StoreError> {
-        let host = &self.hosts[name.host];
-        let Some(row) = self.rows.read(shard, &self.row_key(name))? else {
-            let cell = Some(host.fresh());
-            let (changed, written, size) = (None, None, size_of(key.len()));
-            let held = Held { key: key.clone(), cell, changed, written, size, used: true };
-            return Ok(Loaded { held, emptied: None });
-        };
-        let corrupt =
-            |why: String| StoreError::corrupt(format!("{} {key:?} of shard {}: {why}", host.name(), shard.0));
-        let entity: EntityRow = nigh_wire::decode_stored(&row.value).map_err(|e| corrupt(e.to_string()))?;
-        let cell = host.restore(&entity.state).map_err(|e| corrupt(e.to_string()))?;
-        let emptied = (entity.state == *host.default()).then_some(row.position);
-        let (cell, position, size) = (Some(cell), Some(row.position), size_of(row.value.len()));
-        let held = Held { key: entity.key, cell, changed: position, written: position, size, used: true };
-        Ok(Loaded { held, emptied })
-    }
-
-    /// Key of an entity's row: kind, wire name, 0, ordered key.
-    fn row_key(&self, name: &Name) -> Vec<u8> {
-        row_key(self.hosts[name.host].name(), &name.order)
     }
 }
 

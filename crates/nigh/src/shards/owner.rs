@@ -539,12 +539,12 @@ impl Owner {
         key: &Bytes,
     ) -> (MutexGuard<'a, Core>, Box<dyn Cell>) {
         let done = |core: &MutexGuard<'_, Core>, error: StoreError| -> ! { fatal(&core.clock, &error) };
-        if let Some(loading) = core.memory.loader_of(shard, name) {
+        while let Some(loading) = core.memory.loader_of(shard, name) {
             drop(core);
             let loaded = loading.load(shard, name, key);
             core = self.core();
-            let put = loaded.and_then(|loaded| core.memory.put_loaded(shard, name, key, &loading, loaded));
-            if let Err(error) = put {
+            if let Err(error) = loaded.and_then(|loaded| core.memory.put_loaded(shard, name, loading, loaded))
+            {
                 done(&core, error);
             }
         }

@@ -40,6 +40,9 @@ pub(crate) fn run(
     loop {
         for _ in 0..LOOKS {
             stopped = stopped || is_over(stop, every / LOOKS);
+            // Found under the lock, dropped without it.
+            let gone = owner.core().memory.take_gone();
+            drop(gone);
             if stopped || progress.log_size() > LOG_SIZE_SOFT || owner.core().memory.is_tight() {
                 break;
             }
@@ -217,7 +220,9 @@ impl Sweep {
         }
         let tables_clean = machine.rows_through() >= since;
         let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_WRITE_MAX);
+        let gone = core.memory.take_gone();
         drop(core);
+        drop(gone);
         self.writes.extend(found.rows);
         self.written.extend(found.written);
         left.waits |= found.waits;
@@ -227,8 +232,7 @@ impl Sweep {
             self.left.push(left);
             return Ok(());
         }
-        let more = found.next.is_some();
-        if more {
+        if found.more {
             self.left.push(Left { from: found.next, ..left });
         } else if left.waits || !tables_clean {
             let list = if self.writes.len() > before { &mut self.left } else { &mut self.waiting };
@@ -243,7 +247,8 @@ fn load(owner: &Owner, shard: ShardId, cold: Vec<(Name, Bytes)>) -> Result<(), S
     for (name, key) in cold {
         let Some(loading) = owner.core().memory.loader_of(shard, &name) else { continue };
         let loaded = loading.load(shard, &name, &key)?;
-        owner.core().memory.put_loaded(shard, &name, &key, &loading, loaded)?;
+        // One that is old was loaded by another thread meanwhile, and is no longer in the tail alone.
+        owner.core().memory.put_loaded(shard, &name, loading, loaded)?;
     }
     Ok(())
 }

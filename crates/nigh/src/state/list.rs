@@ -259,6 +259,15 @@ impl<T: Element> Before for Edited<T> {
         }
         Ok(())
     }
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        redo.var()?;
+        Self::decode(redo)?;
+        for _ in 0..redo.var()? {
+            redo.var()?;
+            redo.nested(T::skip)?;
+        }
+        Ok(())
+    }
     fn encode(elements: &Vec<T>, out: &mut Out) {
         out.var(elements.len() as u64);
         T::encode_all(elements, out);
@@ -294,6 +303,9 @@ impl<T: Element> Part for List<T> {
     }
     fn node(b: &mut Builder) -> NodeId {
         <Vec<T::Plain> as Wire>::node(b)
+    }
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Tracked::<_, Edited<T>>::skip(redo)
     }
 }
 

@@ -13,7 +13,7 @@ use nigh_wire::{Builder, DecodeError, NodeId, Out, Reader, Wire};
 use self::entry::{Entry, IterMut, OccupiedEntry, VacantEntry};
 use super::element::{Element, Note};
 use super::tracked::{Before, Home, Tracked};
-use crate::state::Part;
+use crate::state::{Large, Part};
 
 pub mod entry;
 
@@ -272,6 +272,30 @@ fn touch<K: Ord + Clone, V: Element>(before: &mut Touched<K, V>, key: &K, value:
     }
 }
 
+/// Repeats the change of one key, which was read.
+pub(super) fn apply_at<K: Ord, V: Element>(
+    entries: &mut BTreeMap<K, V>,
+    key: K,
+    redo: &mut Reader<'_>,
+) -> Result<(), DecodeError> {
+    if !redo.tag()? {
+        entries.remove(&key);
+        return Ok(());
+    }
+    redo.nested(|redo| match entries.entry(key) {
+        btree_map::Entry::Occupied(mut place) => place.get_mut().apply(redo),
+        btree_map::Entry::Vacant(place) => {
+            place.insert(V::made(redo)?);
+            Ok(())
+        }
+    })
+}
+
+/// Reads the change of one key, which was read, and no more.
+pub(super) fn skip_at<V: Element>(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+    if redo.tag()? { redo.nested(V::skip) } else { Ok(()) }
+}
+
 impl<K: Wire + Ord + Clone, V: Element> Before for Touched<K, V> {
     type Of = BTreeMap<K, V>;
     fn begin(_: &BTreeMap<K, V>) -> Self {
@@ -324,18 +348,14 @@ impl<K: Wire + Ord + Clone, V: Element> Before for Touched<K, V> {
     }
     fn apply(entries: &mut BTreeMap<K, V>, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         for _ in 0..redo.var()? {
-            let key = K::decode(redo)?;
-            if !redo.tag()? {
-                entries.remove(&key);
-                continue;
-            }
-            redo.nested(|redo| match entries.entry(key) {
-                btree_map::Entry::Occupied(mut place) => place.get_mut().apply(redo),
-                btree_map::Entry::Vacant(place) => {
-                    place.insert(V::made(redo)?);
-                    Ok(())
-                }
-            })?;
+            apply_at(entries, K::decode(redo)?, redo)?;
+        }
+        Ok(())
+    }
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        for _ in 0..redo.var()? {
+            K::decode(redo)?;
+            skip_at::<V>(redo)?;
         }
         Ok(())
     }
@@ -385,6 +405,15 @@ impl<K: Wire + Ord + Clone, V: Element> Part for Map<K, V> {
     }
     fn node(b: &mut Builder) -> NodeId {
         <<Self as Element>::Plain as Wire>::node(b)
+    }
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        Tracked::<_, Touched<K, V>>::skip(redo)
+    }
+    fn large(&self) -> Option<&dyn Large> {
+        Some(self)
+    }
+    fn large_mut(&mut self) -> Option<&mut dyn Large> {
+        Some(self)
     }
 }
 

@@ -22,6 +22,7 @@ use nigh_wire::{Builder, Bytes, DecodeError, NodeId, Out, Reader, Schema, Wire};
 mod element;
 mod list;
 mod map;
+mod pages;
 mod set;
 mod tracked;
 mod weigh;
@@ -29,6 +30,8 @@ mod weigh;
 pub use element::Element;
 pub use list::{List, iter};
 pub use map::{Map, entry};
+pub use pages::Large;
+pub(crate) use pages::{Limits, Page, Pages, Room};
 pub use set::Set;
 pub use weigh::Field;
 
@@ -66,6 +69,24 @@ pub trait State: Sized + Send + 'static {
     /// Shape of the snapshot: a struct of the fields by name.
     #[doc(hidden)]
     fn schema() -> Schema;
+    /// How many fields there are.
+    #[doc(hidden)]
+    const FIELDS: usize;
+    /// A field that may have pages.
+    #[doc(hidden)]
+    fn large(&self, field: usize) -> Option<&dyn Large>;
+    /// As [`State::large`], to be changed.
+    #[doc(hidden)]
+    fn large_mut(&mut self, field: usize) -> Option<&mut dyn Large>;
+    /// Repeats one change of a field.
+    #[doc(hidden)]
+    fn apply_at(&mut self, field: usize, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Reads one change of a field, and no more.
+    #[doc(hidden)]
+    fn skip_at(field: usize, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Appends a whole field.
+    #[doc(hidden)]
+    fn snapshot_at(&self, field: usize, out: &mut Out);
 }
 
 /// One field of a state: tracked collections log what they undo, any other wire type is compared encoded.
@@ -123,6 +144,19 @@ pub trait Part: Sized + Send + 'static {
     /// Shape of the snapshot.
     #[doc(hidden)]
     fn node(b: &mut Builder) -> NodeId;
+    /// Reads one change, and no more.
+    #[doc(hidden)]
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Itself, if it may have pages.
+    #[doc(hidden)]
+    fn large(&self) -> Option<&dyn Large> {
+        None
+    }
+    /// As [`Part::large`], to be changed.
+    #[doc(hidden)]
+    fn large_mut(&mut self) -> Option<&mut dyn Large> {
+        None
+    }
 }
 
 /// For macros: what the fields of a state keep.
@@ -174,6 +208,9 @@ impl<T: Wire> Part for T {
     }
     fn node(b: &mut Builder) -> NodeId {
         <T as Wire>::node(b)
+    }
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        T::decode(redo).map(drop)
     }
 }
 

@@ -11,7 +11,7 @@ use super::element::{Element, Note};
 use super::map::Map;
 use super::map::entry::Entry;
 use super::tracked::Home;
-use crate::state::Part;
+use crate::state::{Large, Part};
 
 /// An ordered set in the state of an entity. A change of one element costs one element, whatever the size.
 ///
@@ -170,6 +170,15 @@ impl<T: Wire + Ord + Clone> Part for Set<T> {
     }
     fn node(b: &mut Builder) -> NodeId {
         <BTreeSet<T> as Wire>::node(b)
+    }
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        <Map<T, ()> as Part>::skip(redo)
+    }
+    fn large(&self) -> Option<&dyn Large> {
+        Some(&self.0)
+    }
+    fn large_mut(&mut self) -> Option<&mut dyn Large> {
+        Some(&mut self.0)
     }
 }
 

@@ -20,9 +20,9 @@ use std::sync::{Arc, OnceLock};
 use nigh_wire::{DecodeError, Out, Reader};
 
 /// First byte of a change: parts follow.
-const PARTS: u8 = 0;
+pub(super) const PARTS: u8 = 0;
 /// First byte of a change: the whole follows.
-const WHOLE: u8 = 1;
+pub(super) const WHOLE: u8 = 1;
 
 /// What a method touched in some contents, as it was before.
 pub(super) trait Before: Sized + Send + Sync + 'static {
@@ -42,6 +42,8 @@ pub(super) trait Before: Sized + Send + Sync + 'static {
     fn parts(contents: &Self::Of) -> usize;
     /// Repeats what [`Before::changes`] appended.
     fn apply(contents: &mut Self::Of, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Reads what [`Before::changes`] appended, and no more.
+    fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError>;
     /// Appends all of them.
     fn encode(contents: &Self::Of, out: &mut Out);
     /// Reads all of them.
@@ -163,6 +165,14 @@ impl<C: Default, B: Before<Of = C>> Tracked<C, B> {
                 self.contents = B::decode(redo)?;
                 Ok(())
             }
+            _ => Err(DecodeError::Variant),
+        }
+    }
+    /// Reads a change, and no more.
+    pub(super) fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
+        match redo.byte()? {
+            PARTS => B::skip(redo),
+            WHOLE => B::decode(redo).map(drop),
             _ => Err(DecodeError::Variant),
         }
     }

@@ -10,6 +10,7 @@ use nigh_proto::shards::ShardId;
 
 use super::{Held, Memory, Name};
 use crate::buggify;
+use crate::shards::host::Cell;
 
 /// What an entity takes beside its state, in bytes: two names, three nodes of trees, the cell.
 const ENTITY_OVERHEAD: usize = 512;
@@ -26,8 +27,8 @@ pub(super) struct Cold {
     queue: VecDeque<(ShardId, Name)>,
     size: usize,
     size_max: usize,
-    /// How many were let go.
-    gone: u64,
+    /// Those let go that have pages: to be dropped without the lock, since that takes a while.
+    large: Vec<Box<dyn Cell>>,
 }
 
 /// What an entity of so many encoded bytes takes in memory: an estimate.
@@ -37,16 +38,12 @@ pub(super) fn size_of(encoded: usize) -> usize {
 
 impl Cold {
     pub(super) fn new(size_max: usize) -> Self {
-        Cold { queue: VecDeque::new(), size: 0, size_max, gone: 0 }
+        Cold { queue: VecDeque::new(), size: 0, size_max, large: vec![] }
     }
     /// One came in.
     pub(super) fn loaded(&mut self, shard: ShardId, name: &Name, size: usize) {
         self.queue.push_back((shard, name.clone()));
         self.size += size;
-    }
-    /// How many were let go since the start.
-    pub(super) fn gone(&self) -> u64 {
-        self.gone
     }
     /// One of those grew.
     pub(super) fn grew(&mut self, size: usize) {
@@ -89,6 +86,11 @@ impl Memory {
         self.cold.size_max / 8
     }
 
+    /// Those let go that are to be dropped without the lock.
+    pub(crate) fn take_gone(&mut self) -> Vec<Box<dyn Cell>> {
+        std::mem::take(&mut self.cold.large)
+    }
+
     /// Lets some go, if there are too many.
     pub(super) fn let_go(&mut self) {
         self.let_some_go(LOOKS_MAX, buggify!("memory.cold"));
@@ -113,8 +115,9 @@ impl Memory {
                 continue;
             }
             self.cold.size -= held.size;
-            self.cold.gone += 1;
-            cells.remove(&name);
+            let held = cells.remove(&name).expect("it was looked at");
+            self.cold.large.extend(held.cell.filter(|cell| cell.is_paged()));
+            self.loads.gone(shard, &name);
         }
     }
 }

@@ -64,7 +64,7 @@ impl Memory {
             let id = ShardId(shard as u32);
             if let Some(loading) = self.loader_of(id, name) {
                 let loaded = loading.load(id, name, key)?;
-                self.put_loaded(id, name, key, &loading, loaded)?;
+                self.put_loaded(id, name, loading, loaded)?;
             }
         }
         Ok(names.last().filter(|_| names.len() == max).map(|(name, _)| name.order.to_vec()))
@@ -97,7 +97,7 @@ impl Memory {
                 return;
             }
             match nigh_wire::decode_stored::<EntityRow>(&row.value) {
-                Ok(entity) if entity.state == *default => {}
+                Ok(entity) if entity.state == *default && !entity.paged => {} // mutant paged-unlisted: Ok(entity) if entity.state == *default => {}
                 Ok(entity) => drop(found.insert(order, entity.key)),
                 Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
             }

@@ -9,10 +9,18 @@ use std::ops::Bound;
 
 use nigh_proto::shards::{Position, ShardId};
 
-use super::cold::size_of;
-use super::{EntityRow, Memory, Name};
-use crate::store::RowWrite;
 use nigh_wire::Bytes;
+
+use super::cold::size_of;
+use super::load::page_key;
+use super::{EntityRow, Memory, Name};
+use crate::buggify;
+use crate::shards::host::{CellRow, FieldPage};
+use crate::state::{Limits, Page, Room};
+use crate::store::RowWrite;
+
+/// Bytes encoded in one step, under the owner's lock, and at most one row more: some 500 µs.
+const SWEEP_SIZE_MAX: usize = 1024 * 1024;
 
 /// What of memory is in rows, by shard.
 pub(super) struct Rowed {
@@ -46,7 +54,8 @@ pub(crate) struct Found {
     pub(crate) written: Vec<Written>,
     /// To be loaded first: with their keys.
     pub(crate) cold: Vec<(Name, Bytes)>,
-    /// Where to go on; `None`: there is no more.
+    /// There is more, behind this one if it is any.
+    pub(crate) more: bool,
     pub(crate) next: Option<Name>,
     /// Some has changed and is not durable yet.
     pub(crate) waits: bool,
@@ -72,9 +81,19 @@ impl Rowed {
     }
 }
 
+/// What became of an entity that is to be written.
+enum Wrote {
+    /// Rows of all of it.
+    All,
+    /// Rows of what is durable.
+    Some,
+    /// There is no more room.
+    Full,
+}
+
 impl Memory {
-    /// Rows of entities that changed before `since` and whose last change is below `durable`, in the order of their
-    /// keys: at most `max`, from behind `from` on.
+    /// Rows of entities that changed before `since`, of what is below `durable`, in the order of their keys: at most `max` and
+    /// some, from behind `from` on.
     pub(crate) fn sweep(
         &mut self,
         shard: ShardId,
@@ -84,7 +103,14 @@ impl Memory {
         max: usize,
     ) -> Found {
         let at = shard.0 as usize;
-        let mut found = Found { rows: vec![], written: vec![], cold: vec![], next: None, waits: false };
+        let mut found = Found {
+            rows: vec![],
+            written: vec![],
+            cold: vec![],
+            next: from.clone(),
+            more: false,
+            waits: false,
+        };
         if from.is_none() {
             self.sweep_emptied(shard, max, &mut found);
         }
@@ -103,20 +129,38 @@ impl Memory {
                 }
                 continue;
             };
-            let ready = held.changed.is_some_and(|changed| changed < durable); // mutant sweep-undurable: let ready = held.changed.is_some_and(|changed| changed < durable || durable.0 > 0);
-            if !ready || held.cell.is_none() {
+            let durable = held.changed.is_some_and(|changed| changed < durable); // mutant sweep-undurable: let durable = held.changed.is_some_and(|changed| changed < durable || durable.0 > 0);
+            let ready = held.cell.as_ref().is_some_and(|cell| durable || cell.is_paged());
+            if !ready {
                 found.waits = true;
                 continue;
             }
             names.push(name.clone());
             if names.len() >= max {
-                found.next = Some(name.clone());
+                found.more = true;
                 break;
             }
         }
+        let tiny = buggify!("sweep.pages.tiny");
+        let limits = if tiny { Limits::TINY } else { self.limits };
+        let few = buggify!("sweep.pages.few");
+        let mut room = Room { rows: if few { 0 } else { max }.max(Room::ROWS_MIN), bytes: SWEEP_SIZE_MAX };
         for name in names {
-            self.rowed.dirty[at].remove(&name);
-            self.row_of(shard, name, &mut found);
+            if room.is_short() {
+                found.more = true;
+                break;
+            }
+            match self.rows_of(shard, &name, durable, &limits, &mut room, &mut found) {
+                Wrote::All => {}
+                Wrote::Some => {
+                    found.waits |= self.rowed.dirty[at].get(&name).is_some_and(|first| *first < since)
+                }
+                Wrote::Full => {
+                    found.more = true;
+                    break;
+                }
+            }
+            found.next = Some(name);
         }
         found
     }
@@ -133,21 +177,60 @@ impl Memory {
         }
     }
 
-    fn row_of(&mut self, shard: ShardId, name: Name, found: &mut Found) {
-        let held = self.cells[shard.0 as usize].get_mut(&name).expect("what is dirty is in memory");
-        let cell = held.cell.as_ref().expect("no method runs on it");
-        let position = held.changed.expect("it changed");
-        let state = cell.snapshot();
-        let kind = match state == *self.loader.hosts[name.host].default() {
-            true => Kind::Default,
-            false => Kind::State,
-        };
-        let value = nigh_wire::encode(&EntityRow { key: held.key.clone(), state });
-        let size = size_of(value.len());
+    /// Adds rows of an entity, as many as there is room for.
+    fn rows_of(
+        &mut self,
+        shard: ShardId,
+        name: &Name,
+        durable: Position,
+        limits: &Limits,
+        room: &mut Room,
+        found: &mut Found,
+    ) -> Wrote {
+        let dirty = &mut self.rowed.dirty[shard.0 as usize];
+        let first = dirty.remove(name).expect("it is dirty: it was found so");
+        let held = self.cells[shard.0 as usize].get_mut(name).expect("what is dirty is in memory");
+        let cell = held.cell.as_mut().expect("no method runs on it");
+        let changed = held.changed.expect("it changed");
+        let mut made = Vec::new();
+        let all = cell.rows((changed, first), durable, limits, room, &mut made);
+        let mut kind = Kind::State;
+        let (mut size, prefix) = (0, self.loader.page_prefix(name));
+        for row in made {
+            let (key, position, value) = match row {
+                CellRow::Head { state, position, alone } => {
+                    if alone && state == *self.loader.hosts[name.host].default() {
+                        kind = Kind::Default;
+                    }
+                    let row = EntityRow { key: held.key.clone(), state, paged: !alone };
+                    let value = nigh_wire::encode(&row);
+                    size = value.len();
+                    (self.loader.row_key(name).into(), position, Some(value))
+                }
+                CellRow::Page(FieldPage { field, page: Page { number, position, row } }) => {
+                    (page_key(&prefix, field, number), position, row)
+                }
+            };
+            found.rows.push(RowWrite { shard, key, position, value });
+        }
+        let paged = cell.paged();
+        let size = size_of(paged.map_or(size, |known| known.size));
         self.cold.resized(std::mem::replace(&mut held.size, size), size);
-        let key = self.loader.row_key(&name).into();
-        found.rows.push(RowWrite { shard, key, position, value: Some(value) });
-        found.written.push(Written { shard, name, position, kind });
+        match paged.and_then(|known| known.dirty) {
+            _ if !all => {
+                // Perhaps only because pages are still to be given up.
+                dirty.insert(name.clone(), first);
+                Wrote::Full
+            }
+            Some(left) => {
+                dirty.insert(name.clone(), left);
+                Wrote::Some
+            }
+            None => {
+                found.written.push(Written { shard, name: name.clone(), position: changed, kind });
+                Wrote::All
+            }
+        }
     }
 
     /// These rows are durable.

@@ -10,6 +10,8 @@ use crate::prelude::*;
 use crate::shards::host::{Host, HostOf};
 use crate::store::MemoryStore;
 
+mod pages;
+
 #[derive(Default, State)]
 struct Desk {
     notes: u64,
@@ -64,8 +66,7 @@ fn what_was_read_before_a_change_is_read_again() {
     let loading = memory.loader_of(SHARD, &name).expect("it is cold");
     let loaded = loading.load(SHARD, &name, &key).expect("reads");
     change(&mut memory, &name, &key, 0);
-    assert!(memory.loader_of(SHARD, &name).is_some(), "it was let go");
-    memory.put_loaded(SHARD, &name, &key, &loading, loaded).expect("reads again");
+    assert!(!memory.put_loaded(SHARD, &name, loading, loaded).expect("fits"), "it was let go, and is old");
     assert_eq!(notes(&mut memory, &name, &key), nigh_wire::encode(&1u64));
 }
 
@@ -87,6 +88,6 @@ fn what_is_in_memory_stays() {
     let mut cell = memory.take(SHARD, &name, &key).expect("reads");
     cell.apply(&redo(1)).expect("a change");
     memory.put_back(SHARD, &name, cell, Some((Position(0), 2)));
-    memory.put_loaded(SHARD, &name, &key, &loading, loaded).expect("keeps");
+    assert!(memory.put_loaded(SHARD, &name, loading, loaded).expect("keeps"));
     assert_eq!(notes(&mut memory, &name, &key), nigh_wire::encode(&1u64));
 }

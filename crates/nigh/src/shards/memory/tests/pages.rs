@@ -1,0 +1,367 @@
+//! Entities in several rows, beside a model: changed, written back in pieces, let go, and read again after a crash between any two
+//! rows.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use nigh_proto::calls::request::Order;
+use nigh_proto::shards::Position;
+use nigh_proto::shards::record::{Ran, RanOutcome, Record};
+use nigh_wire::{Bytes, Fingerprint, Out, Time};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::super::load::{ENTITY_ROW, PAGE_ROW};
+use super::super::{Memory, Name};
+use super::SHARD;
+use crate::prelude::*;
+use crate::shards::host::{Host, HostOf};
+use crate::state::Limits;
+use crate::store::{MemoryStore, Rows};
+use crate::{List, Map, Set};
+
+/// Lists in its map bear no change twice; what is around them is in the head.
+#[derive(Debug, Default, State)]
+struct Shelf {
+    label: u64,
+    books: Map<u8, List<u8>>,
+    log: List<u8>,
+    tags: Set<u8>,
+}
+
+#[nigh::entity(key = u64)]
+impl Shelf {
+    pub(crate) fn touch(&mut self) {
+        self.label += 1;
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Push(u8, u8),
+    Pop(u8),
+    Edit(u8, u8),
+    Drop(u8),
+    Many(u8, u8),
+    Few(u8, u8),
+    Retain(u8),
+    Clear,
+    Replace(u8),
+    Tag(u8),
+    Untag(u8),
+    Log(u8),
+    Unlog,
+    Label(u64),
+    Delete,
+}
+
+impl Change {
+    fn make(&self, shelf: &mut Shelf) {
+        match *self {
+            Change::Push(at, of) => shelf.books.entry(at).or_default().push(of),
+            Change::Pop(at) => drop(shelf.books.get_mut(&at).map(List::pop)),
+            Change::Edit(at, of) => {
+                shelf
+                    .books
+                    .get_mut(&at)
+                    .and_then(|list| list.last_mut())
+                    .into_iter()
+                    .for_each(|last| *last = of);
+            }
+            Change::Drop(at) => drop(shelf.books.remove(&at)),
+            Change::Many(from, count) => {
+                (from..from.saturating_add(count)).for_each(|at| shelf.books.entry(at).or_default().push(at));
+            }
+            Change::Few(from, count) => {
+                (from..from.saturating_add(count)).for_each(|at| drop(shelf.books.remove(&at)));
+            }
+            Change::Retain(of) => shelf.books.retain(|at, _| at % 4 == of % 4),
+            Change::Clear => shelf.books.clear(),
+            Change::Replace(count) => {
+                shelf.books = (0..count).map(|at| (at.wrapping_mul(37), List::from([at]))).collect();
+            }
+            Change::Tag(at) => drop(shelf.tags.insert(at)),
+            Change::Untag(at) => drop(shelf.tags.remove(&at)),
+            Change::Log(of) => shelf.log.push(of),
+            Change::Unlog => drop(shelf.log.pop()),
+            Change::Label(of) => shelf.label = of,
+            Change::Delete => {}
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Change(Change),
+    /// What was changed becomes durable.
+    Sync,
+    /// A step of the sweep: makes at most so many rows.
+    Step(usize),
+    /// Writes so many of the rows that were made.
+    Write(usize),
+    Crash,
+    /// From now on collections are large from this size on.
+    Limits(bool),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let any = || any::<u8>();
+    prop_oneof![
+        6 => (any(), any()).prop_map(|(at, of)| Change::Push(at, of)),
+        2 => any().prop_map(Change::Pop),
+        2 => (any(), any()).prop_map(|(at, of)| Change::Edit(at, of)),
+        3 => any().prop_map(Change::Drop),
+        4 => (any(), 0..40u8).prop_map(|(from, count)| Change::Many(from, count)),
+        2 => (any(), 0..80u8).prop_map(|(from, count)| Change::Few(from, count)),
+        1 => any().prop_map(Change::Retain),
+        1 => Just(Change::Clear),
+        1 => (0..60u8).prop_map(Change::Replace),
+        3 => any().prop_map(Change::Tag),
+        1 => any().prop_map(Change::Untag),
+        3 => any().prop_map(Change::Log),
+        2 => Just(Change::Unlog),
+        1 => (0..9u64).prop_map(Change::Label),
+        1 => Just(Change::Delete),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => change().prop_map(Op::Change),
+        4 => Just(Op::Sync),
+        6 => (1..9usize).prop_map(Op::Step),
+        6 => (0..6usize).prop_map(Op::Write),
+        1 => Just(Op::Crash),
+        1 => any::<bool>().prop_map(Op::Limits),
+    ]
+}
+
+/// A process with one entity, its store, and what should be there.
+struct World {
+    rows: Arc<dyn Rows>,
+    memory: Memory,
+    limits: Limits,
+    /// Not yet written rows of the sweep, and what is known once they are.
+    found: VecDeque<super::super::sweep::Found>,
+    sweep: Option<Sweep>,
+    log: BTreeMap<u64, Record>,
+    /// Snapshots by how many records there were.
+    model: BTreeMap<u64, Bytes>,
+    next: u64,
+    durable: u64,
+}
+
+struct Sweep {
+    since: Position,
+    from: Option<Name>,
+    waits: bool,
+    is_made: bool,
+}
+
+fn hosts() -> Arc<[Box<dyn Host>]> {
+    Arc::new([Box::new(HostOf::<Shelf>::new())])
+}
+
+fn key() -> Bytes {
+    nigh_wire::encode(&3u64)
+}
+
+fn record(redo: Bytes, deleted: bool) -> Record {
+    Record::Ran(Ran {
+        id: None,
+        time: Time::EPOCH,
+        fingerprint: Fingerprint(0),
+        entity: "Shelf".into(),
+        key: key(),
+        method: "touch".into(),
+        order: Order::Free,
+        keyed: None,
+        outcome: RanOutcome::Ok(Bytes::new()),
+        redo,
+        deleted,
+        seed: None,
+        staged: vec![],
+        timers: vec![],
+        others: vec![],
+    })
+}
+
+impl World {
+    fn new() -> Self {
+        let rows = MemoryStore::new(1, 7).open().rows;
+        let memory = Memory::new(hosts(), rows.clone(), 1, 0);
+        let model = BTreeMap::from([(0, hosts()[0].default().clone())]);
+        let (found, log) = (VecDeque::new(), BTreeMap::new());
+        let limits = Limits::TINY;
+        World { rows, memory, limits, found, sweep: None, log, model, next: 0, durable: 0 }
+    }
+
+    fn name(&self) -> Name {
+        self.memory.name(0, &key()).expect("a key")
+    }
+
+    /// As it is in memory, which is as it should be.
+    fn check(&mut self) -> Bytes {
+        let (name, key) = (self.name(), key());
+        let cell = self.memory.take(SHARD, &name, &key).expect("reads");
+        let now = cell.snapshot();
+        self.memory.put_back(SHARD, &name, cell, None);
+        assert_eq!(now, self.model[&self.next], "at {}", self.next);
+        now
+    }
+
+    fn change(&mut self, change: &Change) {
+        self.check();
+        let (name, key) = (self.name(), key());
+        let mut cell = self.memory.take(SHARD, &name, &key).expect("reads");
+        let deleted = matches!(change, Change::Delete);
+        let mut redo = Out::default();
+        if deleted {
+            cell.reset();
+        } else {
+            cell.begin();
+            change.make(cell.state_mut().downcast_mut().expect("its type"));
+            if !cell.commit(&mut redo) {
+                self.memory.put_back(SHARD, &name, cell, None);
+                return;
+            }
+        }
+        let redo = redo.into_bytes();
+        self.log.insert(self.next, record(redo.clone(), deleted));
+        self.model.insert(self.next + 1, cell.snapshot());
+        self.memory.put_back(SHARD, &name, cell, Some((Position(self.next), redo.len())));
+        self.next += 1;
+    }
+
+    fn step(&mut self, rows_max: usize) {
+        self.memory.limits = self.limits;
+        let durable = Position(self.durable);
+        let sweep =
+            self.sweep.get_or_insert(Sweep { since: durable, from: None, waits: false, is_made: false });
+        if sweep.is_made {
+            return;
+        }
+        let found = self.memory.sweep(SHARD, sweep.since, durable, sweep.from.take(), rows_max);
+        for (name, key) in &found.cold {
+            let loading = self.memory.loader_of(SHARD, name).expect("it is cold");
+            let loaded = loading.load(SHARD, name, key).expect("reads");
+            assert!(self.memory.put_loaded(SHARD, name, loading, loaded).expect("fits"));
+        }
+        sweep.waits |= found.waits;
+        if found.more {
+            sweep.from = found.next.clone();
+        } else if found.cold.is_empty() {
+            sweep.is_made = !std::mem::take(&mut sweep.waits);
+        }
+        self.found.push_back(found);
+    }
+
+    fn write(&mut self, mut rows: usize) {
+        while let Some(found) = self.found.front_mut() {
+            if found.rows.is_empty() {
+                let written = self.found.pop_front().expect("it is there").written;
+                self.memory.wrote(written);
+                continue;
+            }
+            if rows == 0 {
+                return;
+            }
+            rows -= 1;
+            self.rows.write(&[found.rows.remove(0)]).expect("writes");
+        }
+        if let Some(Sweep { since, .. }) = self.sweep.take_if(|sweep| sweep.is_made) {
+            self.log.retain(|place, _| *place >= since.0);
+            self.memory.cut(vec![since]);
+        }
+    }
+
+    fn crash(&mut self) {
+        self.next = self.durable;
+        self.log.retain(|place, _| *place < self.durable);
+        self.model.retain(|place, _| *place <= self.durable);
+        (self.found, self.sweep) = (VecDeque::new(), None);
+        self.memory = Memory::new(hosts(), self.rows.clone(), 1, 0);
+        for (place, record) in &self.log {
+            self.memory.replay(SHARD, Position(*place), record).expect("fits");
+        }
+        self.listed();
+    }
+
+    /// Keys that exist are listed, in memory or not.
+    fn listed(&mut self) {
+        let exists = self.model[&self.next] != *hosts()[0].default();
+        let Ok(keys) = self.memory.list(0, None, 10) else { panic!("it lists") };
+        assert_eq!(keys.len(), usize::from(exists), "at {}", self.next);
+    }
+
+    fn play(&mut self, op: &Op) {
+        match op {
+            Op::Change(change) => self.change(change),
+            Op::Sync => self.durable = self.next,
+            Op::Step(rows) => self.step(*rows),
+            Op::Write(rows) => self.write(*rows),
+            Op::Crash => self.crash(),
+            Op::Limits(tiny) => self.limits = if *tiny { Limits::TINY } else { Limits::USUAL },
+        }
+    }
+
+    fn settle(&mut self, rows_max: usize) {
+        self.durable = self.next;
+        // The one that is under way, and one of all that there is.
+        for _ in 0..2 {
+            while {
+                self.step(rows_max);
+                self.write(usize::MAX);
+                self.sweep.is_some()
+            } {}
+        }
+    }
+
+    fn count(&self, kind: u8) -> usize {
+        let mut count = 0;
+        let scanned =
+            self.rows.scan(SHARD, &[kind], Bound::Included(&[kind]), usize::MAX, &mut |_, _| count += 1);
+        scanned.expect("reads");
+        count
+    }
+}
+
+fn run(ops: &[Op]) {
+    let mut world = World::new();
+    for op in ops {
+        world.play(op);
+    }
+    world.settle(3);
+    world.crash();
+    world.check();
+    // Little is left, and goes home.
+    world.limits = Limits::USUAL;
+    world.change(&Change::Label(1));
+    world.change(&Change::Label(2));
+    world.settle(256);
+    assert_eq!((world.count(PAGE_ROW), world.count(ENTITY_ROW)), (0, 1));
+    world.crash();
+    world.check();
+    world.limits = Limits::TINY;
+    world.change(&Change::Many(0, 60));
+    world.settle(256);
+    assert!(world.count(PAGE_ROW) > 5, "{} pages", world.count(PAGE_ROW));
+    world.listed();
+    world.crash();
+    world.check();
+    world.change(&Change::Delete);
+    world.limits = Limits::USUAL;
+    world.settle(256);
+    world.settle(256);
+    assert_eq!((world.count(PAGE_ROW), world.count(ENTITY_ROW)), (0, 0), "nothing is left of it");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    /// Whatever was written of it and whatever not, a start finds what is durable.
+    #[test]
+    fn an_entity_in_pieces_is_whole(ops in vec(op(), 0..80)) {
+        run(&ops);
+    }
+}
