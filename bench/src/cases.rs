@@ -6,6 +6,7 @@
 //!   gates that compare with them judge it.
 //! - Single commits while 50,000 entities a second are written back, beside a raw file's.
 //! - Starts after an unclean end, and calls on a few or all of many small entities on disk, with the memory they take.
+//! - Calls beside an entity with a large map that is changed and written back meanwhile.
 //! - Methods on a tracked map beside a plain one.
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::collections;
 use crate::gates::{Bound, Gate, term};
 use crate::harness::{Case, GROUP, P50, P99, P999, RATE, Ran};
+use crate::large;
 use crate::peers;
 use crate::postgres::Postgres;
 use crate::redis::{self, Redis};
@@ -104,6 +106,9 @@ pub fn all(entities: u64) -> Vec<Case> {
         (UNIFORM, entities, Keys::Uniform),
     ] {
         cases.add(name, move |span| stores::small_calls(&data(), entities, keys, span));
+    }
+    for (size, entries) in [("1e3", 1_000), ("1e6", 1_000_000)] {
+        cases.add(format!("beside-map-of-{size}"), move |_| large::beside(&data(), entries));
     }
     for callers in CALLERS {
         cases.warmed(format!("raw-echo-{callers}"), move |span| peers::echo(callers, span));

@@ -17,6 +17,7 @@ mod children;
 mod collections;
 mod gates;
 mod harness;
+mod large;
 mod machine;
 mod peers;
 mod postgres;

@@ -73,9 +73,12 @@ fn line(at: At<'_>, dumped: &Dumped) -> Value {
         _ => line[format!("{name}_bytes")] = bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     match dumped {
-        Dumped::Entity { key, state } => {
+        Dumped::Entity { key, state, is_whole } => {
             put("key", at.schemas.map(|schemas| &schemas.key), key);
             put("state", at.schemas.map(|schemas| &schemas.state), state);
+            if !is_whole {
+                line["is_whole"] = json!(false);
+            }
         }
         Dumped::Asked { time, key, method, outcome, is_in_row } => {
             put("key", at.schemas.map(|schemas| &schemas.key), key);

@@ -111,6 +111,15 @@ fn one_by_one(names: &[Option<&Ident>], parts: &[TokenStream], nothing: &TokenSt
     let at: Vec<_> = (0..count).collect();
     quote! {
         const FIELDS: usize = #count;
+        fn tracked(out: &mut ::std::string::String) {
+            #(#parts::tracked(out); out.push(',');)*
+        }
+        fn too_long(&self) -> ::core::option::Option<&'static str> {
+            #(if #parts::is_too_long(&self.#names) {
+                return ::core::option::Option::Some(::core::stringify!(#names));
+            })*
+            ::core::option::Option::None
+        }
         fn large(&self, field: usize) -> ::core::option::Option<&dyn ::nigh::__private::Large> {
             match field {
                 #(#at => #parts::large(&self.#names),)*

@@ -78,6 +78,97 @@ fn desks_are_in_order(sim: &mut Sim) {
     sim.always("notes, tags and counts agree", agrees);
 }
 
+/// A shelf of boxes: large enough for pages where the simulator makes these small.
+#[derive(Debug, Default, State)]
+pub struct Shelf {
+    label: u64,
+    boxes: Map<u64, List<u64>>,
+    tags: Set<u64>,
+    count: u64,
+}
+
+/// Lists stand in its map, so that no change may be repeated on what holds it.
+#[nigh::entity(key = String)]
+impl Shelf {
+    /// One more in a box.
+    pub fn put(&mut self, at: u64, of: u64) -> u64 {
+        let list = self.boxes.entry(at).or_default();
+        list.push(of);
+        self.tags.insert(at);
+        self.count += 1;
+        list.len() as u64
+    }
+    /// One more in each of many boxes.
+    pub fn fill(&mut self, from: u64, count: u64) -> u64 {
+        for at in from..from + count {
+            self.put(at, at);
+        }
+        self.count
+    }
+    /// Takes the last one out of a box, and the box away if it is empty.
+    pub fn take(&mut self, at: u64) -> Result<u64, u64> {
+        let list = self.boxes.get_mut(&at).ok_or(at)?;
+        let last = list.pop().ok_or(at)?;
+        if list.is_empty() {
+            self.boxes.remove(&at);
+            self.tags.remove(&at);
+        }
+        self.count -= 1;
+        Ok(last)
+    }
+    /// Keeps the boxes below, or above.
+    pub fn half(&mut self, at: u64, below: bool) -> u64 {
+        self.boxes.retain(|of, _| (*of < at) == below);
+        self.tags.retain(|of| (*of < at) == below);
+        self.count = self.boxes.values().map(|list| list.len() as u64).sum();
+        self.count
+    }
+    /// Nothing that is large.
+    pub fn name(&mut self) -> u64 {
+        self.label += 1;
+        self.label
+    }
+    /// Nothing is left of it.
+    pub fn clear(&mut self, tx: &mut Tx<Self>) -> u64 {
+        tx.delete();
+        self.count
+    }
+    /// How many, and in how many boxes.
+    pub fn count(&self) -> (u64, u64) {
+        (self.count, self.boxes.len() as u64)
+    }
+}
+
+fn shelf_agrees(durable: &Durable<'_>) -> bool {
+    durable.all::<Shelf>().all(|(_, shelf)| {
+        let count: u64 = shelf.boxes.values().map(|list| list.len() as u64).sum();
+        count == shelf.count && shelf.boxes.keys().eq(shelf.tags.iter())
+    })
+}
+
+#[nigh_sim::test]
+fn shelves_in_pages_are_whole(sim: &mut Sim) {
+    sim.app(|| nigh::App::new("shelves").entity::<Shelf>());
+    sim.clients(3, |mut client| async move {
+        for _ in client.times(30) {
+            let key = *client.pick(&["a", "b", "c"]);
+            let at = client.draw(60);
+            match client.draw(16) {
+                0 => drop(client.call(Shelf::at(key).clear()).await),
+                1 => drop(client.call(Shelf::at(key).half(at, at % 2 == 0)).await),
+                2..5 => drop(client.call(Shelf::at(key).take(at)).await),
+                5 => drop(client.call(Shelf::at(key).name()).await),
+                6 => drop(client.call(Shelf::at(key).count()).await),
+                7..10 => drop(client.call(Shelf::at(key).fill(at, at % 20)).await),
+                _ => drop(client.call(Shelf::at(key).put(at, at)).await),
+            }
+            let pause = Duration::from_millis(client.draw(80));
+            client.sleep(pause).await;
+        }
+    });
+    sim.always("counts, boxes and tags agree", shelf_agrees);
+}
+
 /// Seeds that failed once. What they found: an entity that was cleared lost its row while the log still reached back to
 /// before, and its list's changes were repeated on nothing.
 #[test]

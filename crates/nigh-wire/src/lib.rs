@@ -41,6 +41,7 @@ pub use id::{CallId, CallerId, Fingerprint, Keyed, ParseIdError};
 pub use json::{JsonError, parse_json};
 pub use nearest::nearest;
 pub use nigh_macros::WireOfWireCrate as Wire;
+pub use order::Entry;
 pub use outcome::{CallError, Cause, Never, NotSettled, NotSettledCause, Or, Settled, Step};
 pub use schema::{
     BadSchema, Builder, MEMBERS_MAX, Member, NODES_MAX, Node, NodeId, Prim, Row, SCHEMA_SIZE_MAX, Schema,

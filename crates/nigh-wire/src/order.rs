@@ -9,6 +9,7 @@
 mod tests;
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::schema::FRAMES_MAX;
 use crate::{DecodeError, Node, NodeId, Prim, Reader, Schema};
@@ -36,12 +37,88 @@ impl Schema {
     }
 
     pub(crate) fn order_key_of(&self, id: NodeId, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
-        let mut walk =
-            Walk { schema: self, r: Reader::new(bytes), out: Vec::with_capacity(bytes.len() + 8), frames: 0 };
+        let mut walk = Walk {
+            schema: self,
+            r: Reader::new(bytes),
+            out: Vec::with_capacity(bytes.len() + 8),
+            frames: 0,
+            strict: true,
+        };
         walk.node(id, None)?;
         walk.r.end()?;
         Ok(walk.out)
     }
+
+    /// Where the fields of an encoded struct stand, which may hold maps and sets in any order.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no value of this shape, or it is no struct.
+    pub fn fields(&self, bytes: &[u8]) -> Result<Vec<Range<usize>>, DecodeError> {
+        let Node::Struct { fields } = self.node(self.root) else { return Err(DecodeError::OtherType) };
+        let mut walk = Walk::lenient(self, bytes);
+        let mut ends = Vec::with_capacity(fields.len());
+        for field in fields {
+            let from = bytes.len() - walk.r.left();
+            walk.node(field.ty, None)?;
+            walk.out.clear();
+            ends.push(from..bytes.len() - walk.r.left());
+        }
+        walk.r.end()?;
+        Ok(ends)
+    }
+
+    /// Of a map or set that is a field of this struct: its entries, as they stand.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no value of this shape, or it is none of these.
+    pub fn entries(&self, field: usize, bytes: &[u8]) -> Result<Vec<Entry>, DecodeError> {
+        let parts = self.entry_of(field)?;
+        let mut walk = Walk::lenient(self, bytes);
+        let size_min = usize::from(!parts.iter().all(|id| self.is_empty_kind(*id)));
+        let count = walk.r.count_of(size_min, VISIT_COST)?;
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            let from = bytes.len() - walk.r.left();
+            walk.node(parts[0], None)?;
+            let order = std::mem::take(&mut walk.out);
+            parts[1..].iter().try_for_each(|id| walk.node(*id, None))?;
+            walk.out.clear();
+            entries.push(Entry { order, range: from..bytes.len() - walk.r.left() });
+        }
+        walk.r.end()?;
+        Ok(entries)
+    }
+
+    /// Of a map or set that is a field of this struct: the ordered form of a key.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::order_key`]; or it is none of these.
+    pub fn order_key_in(&self, field: usize, key: &[u8]) -> Result<Vec<u8>, DecodeError> {
+        self.order_key_of(self.entry_of(field)?[0], key)
+    }
+
+    /// Key and value of a field that is a map, the element of one that is a set.
+    fn entry_of(&self, field: usize) -> Result<Vec<NodeId>, DecodeError> {
+        let Node::Struct { fields } = self.node(self.root) else { return Err(DecodeError::OtherType) };
+        let field = fields.get(field).ok_or(DecodeError::OtherType)?;
+        match self.node(self.behind_bounds(field.ty)) {
+            Node::Map(key, value) => Ok(vec![*key, *value]),
+            Node::Set(of) => Ok(vec![*of]),
+            _ => Err(DecodeError::OtherType),
+        }
+    }
+}
+
+/// An entry of a map or a set, in bytes that hold all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The ordered form of its key, or of the element.
+    pub order: Vec<u8>,
+    /// Where it stands, with its value.
+    pub range: Range<usize>,
 }
 
 struct Walk<'a> {
@@ -49,11 +126,18 @@ struct Walk<'a> {
     r: Reader<'a>,
     out: Vec<u8>,
     frames: u32,
+    /// Entries of maps and sets are in the order of their keys.
+    strict: bool,
 }
 
 type Done = Result<(), DecodeError>;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn lenient(schema: &'a Schema, bytes: &'a [u8]) -> Self {
+        let r = Reader::with_budget(bytes, usize::MAX);
+        Walk { schema, r, out: Vec::new(), frames: 0, strict: false }
+    }
+
     fn node(&mut self, id: NodeId, len_max: Option<u64>) -> Done {
         self.r.charge(VISIT_COST)?;
         if self.frames == FRAMES_MAX {
@@ -110,7 +194,7 @@ impl Walk<'_> {
             let start = self.out.len();
             self.node(parts[0], None)?;
             let end = self.out.len();
-            if let (true, Some(last)) = (ordered, last.replace(start..end)) {
+            if let (true, Some(last)) = (ordered && self.strict, last.replace(start..end)) {
                 match self.out[last].cmp(&self.out[start..end]) {
                     Ordering::Less => {}
                     Ordering::Equal => return Err(DecodeError::Duplicate),

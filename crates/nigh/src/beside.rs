@@ -77,6 +77,11 @@ impl Others {
         state.downcast_mut().expect("entities of one name are of one type: `App::check` has seen to it")
     }
 
+    /// A field of one of them that has become too long to be stored.
+    pub(crate) fn too_long(&self) -> Option<&'static str> {
+        self.taken.iter().find_map(|taken| taken.cell.too_long())
+    }
+
     /// The method has succeeded: what changed, in the order asked for.
     pub(crate) fn commit(&mut self) -> Vec<Other> {
         let mut changes = Vec::new();

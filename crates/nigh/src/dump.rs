@@ -11,7 +11,9 @@ use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, Time};
 
 use crate::shards::memory::{ENTITY_ROW, EntityRow, row_key};
-use crate::store::{OpenError, ReadOnly, Schemas, read_dir};
+use crate::store::{OpenError, ReadOnly, Schemas, StoredRow, read_dir};
+
+mod pages;
 
 /// One thing that a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum Dumped {
         key: Bytes,
         /// Encoded state.
         state: Bytes,
+        /// All of it. False: it has pages, and the store does not know how its state reads, so that nobody can put them together.
+        is_whole: bool,
     },
     /// A call that the log still holds.
     Asked {
@@ -88,14 +92,20 @@ pub fn dump_dir(
         match nigh_wire::decode_stored::<EntityRow>(&row.value) {
             Ok(EntityRow { key, state, .. }) => {
                 let at = At { entity: name, schemas: schemas_of(name), shard, position: row.position };
-                goes_on = each(at, Dumped::Entity { key, state });
+                match pages::whole(&store, at, row_key, state) {
+                    Ok((state, is_whole)) => goes_on = each(at, Dumped::Entity { key, state, is_whole }),
+                    Err(error) => bad = Some(error),
+                }
             }
-            Err(error) => bad = Some(format!("a row of {name} in shard {}: {error}", shard.0)),
+            Err(error) => {
+                let detail = format!("a row of {name} in shard {}: {error}", shard.0);
+                bad = Some(store.unreadable(detail));
+            }
         }
         goes_on && bad.is_none()
     })?;
-    if let Some(detail) = bad {
-        return Err(store.unreadable(detail));
+    if let Some(error) = bad {
+        return Err(error);
     }
     let (mut failed, swept) = (None, store.swept()?);
     let mut tail = |entry: crate::store::LogEntry| -> Result<bool, OpenError> {
@@ -159,7 +169,11 @@ impl<'a> Entry<'a> {
         let Entry { time, key, method, outcome, changes, .. } = self;
         let order = at.schemas.and_then(|schemas| schemas.key.order_key(key).ok());
         let row = order.map(|order| store.row(at.shard, &row_key(at.entity, &order))).transpose()?.flatten();
-        let in_row = row.is_some_and(|row| row.position >= at.position);
+        // A head alone does not say what is in the pages beside it.
+        let is_alone = |row: &StoredRow| {
+            nigh_wire::decode_stored::<EntityRow>(&row.value).is_ok_and(|entity| !entity.paged)
+        };
+        let in_row = row.is_some_and(|row| row.position >= at.position && is_alone(&row));
         let (key, method) = (key.clone(), method.to_owned());
         // A removed entity has no row to ask.
         let is_in_row = in_row || is_swept || !changes; // mutant dump-tail-always-new: let is_in_row = !changes;

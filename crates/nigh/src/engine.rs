@@ -78,7 +78,7 @@ impl Blueprint {
         let catalogue = Arc::new(catalogue);
         let shapes = hosts
             .iter()
-            .map(|host| Shape::of(host.name(), host.key_schema(), &host.state_schema()))
+            .map(|host| Shape::of(host.name(), host.key_schema(), &host.state_schema(), &host.tracked()))
             .collect();
         Blueprint { name, catalogue, hosts: hosts.into(), services, shapes }
     }

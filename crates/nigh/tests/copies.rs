@@ -173,7 +173,7 @@ fn dumped(dir: &Path, entity: Option<&str>) -> (Vec<String>, Vec<String>) {
     let known = dump_dir(dir, entity, &mut |at, dumped| {
         let schemas = at.schemas.expect("the store knows how it reads");
         lines.push(match dumped {
-            Dumped::Entity { key, state } => {
+            Dumped::Entity { key, state, .. } => {
                 let [key, state] =
                     [schemas.key.to_json(&key), schemas.state.to_json(&state)].map(Result::unwrap);
                 format!("{key}={state}")

@@ -1,11 +1,12 @@
 //! The byte order of ordered keys is the order of the values.
 
 use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
 use crate::samples::{self, Ordered, Pick};
-use crate::{Wire, encode, schema_of};
+use crate::{DecodeError, Entry, Wire, encode, schema_of};
 
 fn key<T: Wire>(value: &T) -> Vec<u8> {
     schema_of::<T>().order_key(&encode(value)).expect("an encoded value is a value")
@@ -60,4 +61,28 @@ proptest! {
         let c = Ordered { list: b.list.clone(), when: b.when, ..a.clone() };
         prop_assert!(check(&a, &c));
     }
+}
+
+/// Their bytes are found, whatever the order of the entries; and in what is none of these there are none.
+#[test]
+fn entries_are_found_where_they_stand() {
+    #[derive(Wire)]
+    #[allow(dead_code)]
+    struct Shelf {
+        label: String,
+        books: BTreeMap<u8, String>,
+        tags: BTreeSet<u8>,
+    }
+    let schema = crate::schema_of::<Shelf>();
+    //           label      2 books                  1 tag
+    let bytes = [1, b'x', 2, 7, 1, b'b', 3, 1, b'a', 1, 9];
+    let fields = schema.fields(&bytes).expect("a shelf");
+    assert_eq!(fields, [0..2, 2..9, 9..11]);
+    let books = schema.entries(1, &bytes[2..9]).expect("books");
+    assert_eq!(books, [Entry { order: vec![7], range: 1..4 }, Entry { order: vec![3], range: 4..7 }]);
+    assert_eq!(schema.entries(2, &bytes[9..]), Ok(vec![Entry { order: vec![9], range: 1..2 }]));
+    assert_eq!(schema.order_key_in(1, &[7]), Ok(vec![7]));
+    assert_eq!(schema.entries(0, &bytes[..2]), Err(DecodeError::OtherType));
+    assert_eq!(schema.fields(&bytes[..9]), Err(DecodeError::End));
+    assert_eq!(schema.entries(1, &bytes[2..]), Err(DecodeError::Rest));
 }

@@ -13,7 +13,7 @@ use nigh_proto::shards::record::Other;
 use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Out, Reader, Schema, Value};
 
 use crate::entity::{Entity, Reply, Run};
-use crate::state::{Limits, Page, Room};
+use crate::state::{LIST_LEN_MAX, Limits, Page, Room};
 use crate::tx::TxCore;
 use parts::Parts;
 
@@ -26,6 +26,12 @@ fn too_large(size: usize) -> Cause {
     Cause::TooLarge(format!("an answer of {size} bytes, at most {ANSWER_SIZE_MAX}"))
 }
 
+fn list_too_long(field: &str) -> Cause {
+    Cause::TooLarge(format!(
+        "list `{field}` would have over {LIST_LEN_MAX} elements: a map by number has no such bound"
+    ))
+}
+
 /// One entity type of the application.
 pub(crate) trait Host: Send + Sync {
     /// Its wire name.
@@ -34,6 +40,8 @@ pub(crate) trait Host: Send + Sync {
     fn contract(&self) -> Contract;
     /// Shape of its state as stored.
     fn state_schema(&self) -> Schema;
+    /// How changes of its fields are recorded: of a build with another, the log is not to be read.
+    fn tracked(&self) -> String;
     /// Shape of its key.
     fn key_schema(&self) -> &Schema;
     /// True if its methods may ask for others.
@@ -114,6 +122,8 @@ pub(crate) trait Cell: Send {
     fn release(&mut self);
     /// That method has failed: it is as before.
     fn undo(&mut self);
+    /// A field that has become too long to be stored.
+    fn too_long(&self) -> Option<&'static str>;
     /// That method has succeeded: appends what changed, true if anything did.
     fn commit(&mut self, redo: &mut Out) -> bool;
 }
@@ -185,6 +195,11 @@ impl<S: Entity> Host for HostOf<S> {
     }
     fn state_schema(&self) -> Schema {
         S::schema()
+    }
+    fn tracked(&self) -> String {
+        let mut tracked = String::new();
+        S::tracked(&mut tracked);
+        tracked
     }
     fn key_schema(&self) -> &Schema {
         &self.key
@@ -260,6 +275,10 @@ impl<S: Entity> Cell for CellOf<S> {
                 if value.len() > ANSWER_SIZE_MAX {
                     self.fail(saved, tx);
                     return Wrote::Unfit(too_large(value.len()));
+                }
+                if let Some(field) = self.too_long().or_else(|| tx.others.too_long()) {
+                    self.fail(saved, tx);
+                    return Wrote::Unfit(list_too_long(field));
                 }
                 let mut redo = Out::with_capacity(64);
                 if !self.state.commit(saved, &mut redo) {
@@ -383,6 +402,9 @@ impl<S: Entity> Cell for CellOf<S> {
     }
     fn state_mut(&mut self) -> &mut dyn Any {
         &mut self.state
+    }
+    fn too_long(&self) -> Option<&'static str> {
+        self.state.too_long()
     }
     fn begin(&mut self) {
         self.saved = Some(self.state.begin());

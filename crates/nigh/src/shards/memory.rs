@@ -28,8 +28,9 @@ mod list;
 mod load;
 mod sweep;
 
+pub(crate) use crate::state::PageRow;
 pub(crate) use list::ListError;
-pub(crate) use load::{ENTITY_ROW, EntityRow, Loading, row_key};
+pub(crate) use load::{ENTITY_ROW, EntityRow, Loading, page_of, page_prefix, row_key};
 pub(crate) use sweep::Written;
 
 /// The entities of all shards of this process.

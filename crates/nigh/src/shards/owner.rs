@@ -554,6 +554,20 @@ impl Owner {
         }
     }
 
+    /// Loads entities of which only the log's tail speaks, one lock each: calls go on meanwhile.
+    pub(crate) fn load_all(
+        &self,
+        cold: impl IntoIterator<Item = (ShardId, Name, Bytes)>,
+    ) -> Result<(), StoreError> {
+        for (shard, name, key) in cold {
+            let Some(loading) = self.core().memory.loader_of(shard, &name) else { continue };
+            let loaded = loading.load(shard, &name, &key)?;
+            // One that is old was loaded by another thread meanwhile, and is no longer in the tail alone.
+            self.core().memory.put_loaded(shard, &name, loading, loaded)?;
+        }
+        Ok(())
+    }
+
     /// Goes on after a method. One that was given up as stuck comes back in vain: its thread waits for the end.
     fn resume(&self) -> MutexGuard<'_, Core> {
         loop {
@@ -633,14 +647,20 @@ impl Owner {
             let cause = Cause::Unknown(format!("an entity `{entity}` here"));
             return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
         };
-        let mut core = self.core();
-        let keys = match core.memory.list(host, after, limit.clamp(1, LIST_MAX)) {
-            Ok(keys) => keys,
-            Err(ListError::Key(cause)) => {
-                core.tally.end(Line::List, Took::NotDone);
-                return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
+        let (mut core, keys) = loop {
+            let mut core = self.core();
+            match core.memory.list(host, after, limit.clamp(1, LIST_MAX)) {
+                Ok(keys) => break (core, keys),
+                Err(ListError::Key(cause)) => {
+                    core.tally.end(Line::List, Took::NotDone);
+                    return vec![Delivery { to: reply, what: What::Answer(Answer::NotDone(cause)) }];
+                }
+                Err(ListError::Store(error)) => fatal(&self.clock, &error),
+                Err(ListError::Cold(cold)) => {
+                    drop(core);
+                    self.load_all(cold).unwrap_or_else(|error| fatal(&self.clock, &error));
+                }
             }
-            Err(ListError::Store(error)) => fatal(&self.clock, &error),
         };
         core.tally.end(Line::List, Took::Done);
         // R6: what was read in any shard's memory must be durable before the list leaves.

@@ -9,7 +9,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use nigh_proto::shards::{Position, ShardId};
-use nigh_wire::Bytes;
 
 use crate::buggify;
 use crate::exit::EXIT_STORE;
@@ -228,7 +227,7 @@ impl Sweep {
         left.waits |= found.waits;
         if !found.cold.is_empty() {
             // What stands before them is written, and not found again.
-            load(owner, shard, found.cold)?;
+            owner.load_all(found.cold.into_iter().map(|(name, key)| (shard, name, key)))?;
             self.left.push(left);
             return Ok(());
         }
@@ -240,15 +239,4 @@ impl Sweep {
         }
         Ok(())
     }
-}
-
-/// Loads entities of which only the log's tail speaks, one lock each: calls go on meanwhile.
-fn load(owner: &Owner, shard: ShardId, cold: Vec<(Name, Bytes)>) -> Result<(), StoreError> {
-    for (name, key) in cold {
-        let Some(loading) = owner.core().memory.loader_of(shard, &name) else { continue };
-        let loaded = loading.load(shard, &name, &key)?;
-        // One that is old was loaded by another thread meanwhile, and is no longer in the tail alone.
-        owner.core().memory.put_loaded(shard, &name, loading, loaded)?;
-    }
-    Ok(())
 }

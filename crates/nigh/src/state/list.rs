@@ -22,6 +22,10 @@ use crate::state::Part;
 
 pub mod iter;
 
+/// Elements of a list that is a field of a state: it is stored in one row, which is encoded under the owner's lock, some 10 ms of small
+/// elements. A method that makes it longer is undone. A map or a set has pages and no such bound.
+pub(crate) const LIST_LEN_MAX: usize = 1 << 20;
+
 /// A sequence in the state of an entity. Changes at its end and in place cost what they change; a queue from whose
 /// front much is taken is better a [`Map`](crate::Map) by number.
 ///
@@ -303,6 +307,13 @@ impl<T: Element> Part for List<T> {
     }
     fn node(b: &mut Builder) -> NodeId {
         <Vec<T::Plain> as Wire>::node(b)
+    }
+    fn tracked(out: &mut String) {
+        out.push_str("list ");
+        T::tracked(out);
+    }
+    fn is_too_long(&self) -> bool {
+        self.len() > LIST_LEN_MAX // mutant list-unbounded: false
     }
     fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         Tracked::<_, Edited<T>>::skip(redo)

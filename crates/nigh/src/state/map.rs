@@ -409,6 +409,10 @@ impl<K: Wire + Ord + Clone, V: Element> Part for Map<K, V> {
     fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         Tracked::<_, Touched<K, V>>::skip(redo)
     }
+    fn tracked(out: &mut String) {
+        out.push_str("map ");
+        V::tracked(out);
+    }
     fn large(&self) -> Option<&dyn Large> {
         Some(self)
     }

@@ -28,10 +28,11 @@ mod tracked;
 mod weigh;
 
 pub use element::Element;
+pub(crate) use list::LIST_LEN_MAX;
 pub use list::{List, iter};
 pub use map::{Map, entry};
 pub use pages::Large;
-pub(crate) use pages::{Limits, Page, Pages, Room};
+pub(crate) use pages::{Limits, Page, PageRow, Pages, Room};
 pub use set::Set;
 pub use weigh::Field;
 
@@ -84,6 +85,12 @@ pub trait State: Sized + Send + 'static {
     /// Reads one change of a field, and no more.
     #[doc(hidden)]
     fn skip_at(field: usize, redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Appends how its fields are tracked, as [`Part::tracked`] does.
+    #[doc(hidden)]
+    fn tracked(out: &mut String);
+    /// A field that has become too long to be stored.
+    #[doc(hidden)]
+    fn too_long(&self) -> Option<&'static str>;
     /// Appends a whole field.
     #[doc(hidden)]
     fn snapshot_at(&self, field: usize, out: &mut Out);
@@ -147,6 +154,17 @@ pub trait Part: Sized + Send + 'static {
     /// Reads one change, and no more.
     #[doc(hidden)]
     fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError>;
+    /// Appends how changes of it are recorded, which its shape does not say: a letter for each collection and what is in it,
+    /// a dot for what is stored whole.
+    #[doc(hidden)]
+    fn tracked(out: &mut String) {
+        out.push('.');
+    }
+    /// True if it is too long to be stored.
+    #[doc(hidden)]
+    fn is_too_long(&self) -> bool {
+        false
+    }
     /// Itself, if it may have pages.
     #[doc(hidden)]
     fn large(&self) -> Option<&dyn Large> {

@@ -174,6 +174,9 @@ impl<T: Wire + Ord + Clone> Part for Set<T> {
     fn skip(redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         <Map<T, ()> as Part>::skip(redo)
     }
+    fn tracked(out: &mut String) {
+        out.push_str("set");
+    }
     fn large(&self) -> Option<&dyn Large> {
         Some(&self.0)
     }

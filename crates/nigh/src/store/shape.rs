@@ -7,9 +7,9 @@ use nigh_wire::{Bytes, Schema, Wire, WireHash};
 pub struct Shape {
     /// Wire name of the entity.
     pub name: String,
-    /// Of its schema.
+    /// Of its schema, and of how its changes are recorded.
     pub hash: WireHash,
-    /// Its schema, to show.
+    /// Both, to show.
     pub text: String,
     /// [`Schemas`], encoded, for those who read the state without its type. No part of what is compared; empty: none.
     pub schemas: Bytes,
@@ -25,10 +25,13 @@ pub struct Schemas {
 }
 
 impl Shape {
-    /// The shape of an entity's state, and how its key reads.
-    pub fn of(name: &str, key: &Schema, state: &Schema) -> Self {
+    /// The shape of an entity's state, and how its key reads. `tracked` says of each field how the log has its changes: a `Vec` and a
+    /// `List` have the same bytes, and their changes have not.
+    pub fn of(name: &str, key: &Schema, state: &Schema, tracked: &str) -> Self {
         let schemas = Schemas { key: key.clone(), state: state.clone() };
         let schemas = nigh_wire::encode(&schemas);
-        Shape { name: name.to_owned(), hash: state.hash(), text: state.to_string(), schemas }
+        let tracked = tracked.trim_end_matches(',');
+        let hash = WireHash::of(&[&state.hash().0, tracked.as_bytes()]); // mutant tracking-unshaped: let hash = state.hash();
+        Shape { name: name.to_owned(), hash, text: format!("{state} tracked as {tracked}"), schemas }
     }
 }

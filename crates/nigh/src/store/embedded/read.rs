@@ -93,6 +93,35 @@ impl ReadOnly {
         }
     }
 
+    /// Hands out the rows of a shard whose keys begin with `prefix`, which is none itself, in order.
+    ///
+    /// # Errors
+    ///
+    /// Damage, after the rows before it were handed out.
+    pub fn rows_under(
+        &self,
+        shard: ShardId,
+        prefix: &[u8],
+        each: &mut dyn FnMut(&[u8], StoredRow),
+    ) -> Result<(), OpenError> {
+        let mut last: Bytes = prefix.to_vec().into();
+        loop {
+            let after = Some((shard, &last[..]));
+            let rows =
+                self.read(STATE_FILE, || some_rows(&self.state, self.sealer, after, READ_AT_ONCE_BYTES))?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for (of, key, row) in rows {
+                if of != shard || !key.starts_with(prefix) {
+                    return Ok(());
+                }
+                each(&key, row);
+                last = key;
+            }
+        }
+    }
+
     /// The row, if there is one.
     ///
     /// # Errors

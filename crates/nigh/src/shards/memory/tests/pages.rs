@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::load::{ENTITY_ROW, PAGE_ROW};
-use super::super::{Memory, Name};
+use super::super::{ListError, Memory, Name};
 use super::SHARD;
 use crate::prelude::*;
 use crate::shards::host::{Host, HostOf};
@@ -234,6 +234,12 @@ impl World {
         self.next += 1;
     }
 
+    fn load(&mut self, name: &Name, key: &Bytes) {
+        let loading = self.memory.loader_of(SHARD, name).expect("it is cold");
+        let loaded = loading.load(SHARD, name, key).expect("reads");
+        assert!(self.memory.put_loaded(SHARD, name, loading, loaded).expect("fits"));
+    }
+
     fn step(&mut self, rows_max: usize) {
         self.memory.limits = self.limits;
         let durable = Position(self.durable);
@@ -243,11 +249,8 @@ impl World {
             return;
         }
         let found = self.memory.sweep(SHARD, sweep.since, durable, sweep.from.take(), rows_max);
-        for (name, key) in &found.cold {
-            let loading = self.memory.loader_of(SHARD, name).expect("it is cold");
-            let loaded = loading.load(SHARD, name, key).expect("reads");
-            assert!(self.memory.put_loaded(SHARD, name, loading, loaded).expect("fits"));
-        }
+        found.cold.iter().for_each(|(name, key)| self.load(name, key));
+        let sweep = self.sweep.as_mut().expect("it is under way");
         sweep.waits |= found.waits;
         if found.more {
             sweep.from = found.next.clone();
@@ -291,7 +294,13 @@ impl World {
     /// Keys that exist are listed, in memory or not.
     fn listed(&mut self) {
         let exists = self.model[&self.next] != *hosts()[0].default();
-        let Ok(keys) = self.memory.list(0, None, 10) else { panic!("it lists") };
+        let keys = loop {
+            match self.memory.list(0, None, 10) {
+                Ok(keys) => break keys,
+                Err(ListError::Cold(cold)) => cold.iter().for_each(|(_, name, key)| self.load(name, key)),
+                Err(_) => panic!("it reads"),
+            }
+        };
         assert_eq!(keys.len(), usize::from(exists), "at {}", self.next);
     }
 
