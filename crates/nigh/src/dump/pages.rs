@@ -76,3 +76,6 @@ fn joined(schema: &Schema, head: &[u8], pages: &[Bounded]) -> Result<Bytes, Deco
     }
     Ok(out.into_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,9 +268,9 @@ impl Held {
             self.size += size_of(redo.map_or(0, |redo| redo.len())) - size_of(0);
         }
         let paged = self.cell.as_ref().and_then(|cell| cell.paged());
-        let first = paged.map_or(first, |known| known.dirty);
+        let first = paged.map_or(first, |known| known.dirty); // mutant dirty-page-lost: let first = paged.map_or(first, |_| None);
         // A page that lags behind the others is dirty, wherever these are.
-        self.written = self.written.filter(|_| first.is_none());
+        self.written = self.written.filter(|_| first.is_none()); // mutant lagging-page-clean: self.written = self.written.filter(|_| self.size > 0);
         Ok(first)
     }
 }

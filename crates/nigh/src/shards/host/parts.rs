@@ -189,7 +189,7 @@ impl Parts {
             self.head.size = state.len();
             room.spend(state.len());
             let head = CellRow::Head { state, position, alone: self.has_no_pages() };
-            to.push(head);
+            to.push(head); // mutant head-before-pages: to.insert(0, head);
             for (field, number) in gone {
                 to.push(CellRow::Page(FieldPage { field, page: Page { number, position, row: None } }));
             }
@@ -227,7 +227,8 @@ impl Parts {
 }
 
 fn put(to: &mut Vec<CellRow>, field: usize, pages: &mut Vec<Page>) {
-    to.extend(pages.drain(..).map(|page| CellRow::Page(FieldPage { field, page })));
+    let pages = pages.drain(..); // mutant lower-page-first: let pages = pages.drain(..).rev();
+    to.extend(pages.map(|page| CellRow::Page(FieldPage { field, page })));
 }
 
 fn field_of(redo: &mut Reader<'_>) -> Result<usize, DecodeError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, Out};
 
-use super::{Memory, Name};
+use super::{ListError, Memory, Name};
 use crate::prelude::*;
 use crate::shards::host::{Host, HostOf};
 use crate::store::MemoryStore;
@@ -90,4 +90,25 @@ fn what_is_in_memory_stays() {
     memory.put_back(SHARD, &name, cell, Some((Position(0), 2)));
     assert!(memory.put_loaded(SHARD, &name, loading, loaded).expect("keeps"));
     assert_eq!(notes(&mut memory, &name, &key), nigh_wire::encode(&1u64));
+}
+
+/// A row does not come before an entity of a smaller key of which only the log's tail speaks.
+#[test]
+fn keys_of_the_tail_are_listed_in_their_place() {
+    let (mut memory, ..) = memory();
+    let [three, seven] = [3u64, 7].map(|key| nigh_wire::encode(&key));
+    let name = memory.name(0, &seven).expect("a key");
+    change(&mut memory, &name, &seven, 0);
+    let rows = memory.loader.rows.clone();
+    let mut memory = Memory::new(memory.loader.hosts.clone(), rows, 1, 0);
+    let record = pages::record("Desk", three.clone(), redo(2), false);
+    memory.replay(SHARD, Position(1), &record).expect("fits");
+    let Err(ListError::Cold(cold)) = memory.list(0, None, 1) else { panic!("it is to be loaded first") };
+    for (shard, name, key) in cold {
+        let loading = memory.loader_of(shard, &name).expect("it is cold");
+        let loaded = loading.load(shard, &name, &key).expect("reads");
+        assert!(memory.put_loaded(shard, &name, loading, loaded).expect("fits"));
+    }
+    let Ok(keys) = memory.list(0, None, 1) else { panic!("it lists") };
+    assert_eq!(keys, [three]);
 }
