@@ -70,7 +70,7 @@ struct Held {
     cell: Option<Box<dyn Cell>>,
     /// Place of its last change; `None` if it never changed.
     changed: Option<Position>,
-    /// Place of the last change that its row holds, durably; `None` if it has no row.
+    /// Place of the last change when its rows held all, durably; `None` if they never did.
     written: Option<Position>,
     /// What it takes, in bytes: an estimate.
     size: usize,

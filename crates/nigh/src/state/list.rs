@@ -29,6 +29,9 @@ pub(crate) const LIST_LEN_MAX: usize = 1 << 20;
 /// A sequence in the state of an entity. Changes at its end and in place cost what they change; a queue from whose
 /// front much is taken is better a [`Map`](crate::Map) by number.
 ///
+/// It is stored in one row, so a field of a state holds at most 2^20 elements: a method that makes it longer is undone. A map by number has no
+/// such bound.
+///
 /// Reads as a slice, changes as [`Vec`] does. Elements are any wire type that is `Clone`: what may change or move one copies it once a
 /// method. Or they are collections, which are not copied: a change inside costs what it changes there.
 #[derive(Clone)]

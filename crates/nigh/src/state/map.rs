@@ -22,6 +22,9 @@ pub mod entry;
 /// Works as [`BTreeMap`] does. Values are any wire type that is `Clone`: what may change one copies it once a method. Or they are
 /// collections like this one, which are not copied: a change inside costs what it changes there.
 ///
+/// As a field of a state it may be large: from 64 KiB on it is stored in pages, and writing back a change costs a page. One that stands in
+/// another collection is stored with its entry.
+///
 /// ```
 /// use nigh::prelude::*;
 ///
