@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
             Some(w) if b.len() >= SHARED_SIZE_MIN.max(w.len() / SHARED_PART_MIN) => Ok(w.slice_ref(b)),
             _ => {
                 self.charge(b.len())?;
-                Ok(Bytes::copy_from_slice(b))
+                Ok(crate::copied(b))
             }
         }
     }

@@ -2,7 +2,19 @@
 //!
 //! Writing cannot fail; what is too large is refused by whoever sends it.
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
+
+use crate::few::copied;
+
+thread_local! {
+    /// Room of values that were written before: the next ones need no memory but that of their bytes.
+    static ROOMS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Rooms that a thread keeps: values that are written while another is.
+const ROOMS_MAX: usize = 4;
 
 /// Where a value writes its canonical bytes.
 #[derive(Clone, Debug, Default, Hash)]
@@ -12,25 +24,40 @@ pub struct Out {
 
 /// What is taken up to this size, in bytes, is copied, and its room stays; more is handed on as it lies.
 const COPIED_SIZE_MAX: usize = 4 * 1024;
+/// Room up to this size is kept by its thread, in bytes: sixteen pages.
+const ROOM_SIZE_MAX: usize = 64 * 1024;
 
 impl Out {
     /// Room for about this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        Out { buf: Vec::with_capacity(bytes) }
+        let room = ROOMS.try_with(|rooms| rooms.borrow_mut().pop());
+        let mut buf = room.ok().flatten().unwrap_or_default();
+        buf.reserve(bytes);
+        Out { buf }
     }
     /// One byte.
+    #[inline]
     pub fn byte(&mut self, byte: u8) {
         self.buf.push(byte);
     }
     /// These bytes as they are.
+    #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {
         self.buf.extend_from_slice(bytes);
     }
     /// LEB128, shortest form.
+    #[inline]
     pub fn var(&mut self, v: u64) {
         if v < 0x80 {
             self.buf.push(v as u8);
-        } else if v >> 56 == 0 {
+        } else {
+            self.var_long(v);
+        }
+    }
+    /// Two bytes or more.
+    #[inline(never)]
+    fn var_long(&mut self, v: u64) {
+        if v >> 56 == 0 {
             self.var_word(v);
         } else {
             // Eight whole groups, then what is over 56 bits: one byte or two.
@@ -39,7 +66,6 @@ impl Out {
         }
     }
     /// Two to eight bytes: spreads the groups of seven bits over a word, writes it whole, keeps what counts.
-    #[inline(never)]
     fn var_word(&mut self, v: u64) {
         let n = (70 - v.leading_zeros()) as usize / 7;
         self.groups(v, 0x8080_8080_8080_8080 & ((1u64 << (8 * (n - 1))) - 1), n);
@@ -88,9 +114,11 @@ impl Out {
         self.buf.is_empty()
     }
     /// What was written.
-    pub fn into_bytes(self) -> Bytes {
-        // Without spare room, bytes need no second allocation to be counted until they are cloned.
-        self.buf.into_boxed_slice().into()
+    pub fn into_bytes(mut self) -> Bytes {
+        if self.buf.len() > COPIED_SIZE_MAX {
+            return std::mem::take(&mut self.buf).into_boxed_slice().into();
+        }
+        copied(&self.buf)
     }
     /// What was written so far, as a slice.
     pub fn as_slice(&self) -> &[u8] {
@@ -102,8 +130,25 @@ impl Out {
             let room = Vec::with_capacity(self.buf.capacity());
             return std::mem::replace(&mut self.buf, room).into();
         }
-        let taken = Bytes::copy_from_slice(&self.buf);
+        let taken = copied(&self.buf);
         self.buf.clear();
         taken
+    }
+}
+
+/// Its room is left to the next value of this thread.
+impl Drop for Out {
+    fn drop(&mut self) {
+        if (1..=ROOM_SIZE_MAX).contains(&self.buf.capacity()) {
+            self.buf.clear();
+            let buf = std::mem::take(&mut self.buf);
+            // A thread that ends keeps none.
+            let _ended = ROOMS.try_with(|rooms| {
+                let mut rooms = rooms.borrow_mut();
+                if rooms.len() < ROOMS_MAX {
+                    rooms.push(buf);
+                }
+            });
+        }
     }
 }

@@ -13,6 +13,7 @@ mod call;
 mod contract;
 mod decode;
 mod encode;
+mod few;
 mod homed;
 mod id;
 mod impls;
@@ -36,6 +37,7 @@ pub use contract::{
 };
 pub use decode::{DecodeError, Reader};
 pub use encode::Out;
+pub use few::copied;
 pub use homed::Homed;
 pub use id::{CallId, CallerId, Fingerprint, Keyed, ParseIdError};
 pub use json::{JsonError, parse_json};

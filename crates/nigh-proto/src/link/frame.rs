@@ -1,7 +1,7 @@
 //! What travels on a link, and its bytes: a length of four bytes, little endian, and an encoded [`Frame`].
 
 use bytes::{BufMut, BytesMut};
-use nigh_wire::{Bytes, CallId, CallerId, Reader, Time, Wire, WireHash};
+use nigh_wire::{Bytes, CallId, CallerId, Out, Reader, Time, Wire, WireHash};
 
 use super::CLOCK_SKEW_MAX;
 use super::error::{Differs, LinkError, Misbehaviour, shown};
@@ -140,13 +140,14 @@ impl std::error::Error for TooLong {}
 /// It is longer than a peer accepts; nothing was appended.
 pub fn write(frame: &Frame, out: &mut BytesMut) -> Result<(), TooLong> {
     let most = if matches!(frame, Frame::Hello(_)) { HELLO_SIZE_MAX } else { FRAME_SIZE_MAX };
-    let body = nigh_wire::encode(frame);
+    let mut body = Out::with_capacity(64);
+    frame.encode(&mut body);
     if body.len() > most {
         return Err(TooLong { length: body.len() });
     }
     out.reserve(LENGTH_SIZE + body.len());
     out.put_u32_le(body.len() as u32);
-    out.put_slice(&body);
+    out.put_slice(body.as_slice());
     Ok(())
 }
 

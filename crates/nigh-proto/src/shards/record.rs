@@ -86,7 +86,8 @@ impl BlobOut {
         time.encode(&mut out);
         first.encode(&mut out);
         out.var(std::mem::take(&mut self.count));
-        out.raw(&self.records.take());
+        out.raw(self.records.as_slice());
+        self.records.truncate(0);
         out.into_bytes()
     }
 }

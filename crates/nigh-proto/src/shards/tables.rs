@@ -295,7 +295,7 @@ impl Tables {
             Some(number) if number >= id.number => return,
             Some(number) => of.1 = self.marked.remove(&(caller, number)).expect("a mark is listed by number"),
             // A slice would keep the whole buffer that it arrived in.
-            None => of.1.key = Bytes::copy_from_slice(key),
+            None => of.1.key = nigh_wire::copied(key),
         }
         self.marked.insert((caller, id.number), of.1.clone());
         self.marks.put(of, position, mark);
@@ -426,7 +426,7 @@ impl Tables {
 pub(crate) fn keyed_key(keyed: &Keyed, entity: &Arc<str>, key: &Bytes, method: &Arc<str>) -> KeyedKey {
     KeyedKey {
         principal: keyed.principal.clone(),
-        target: Target { entity: entity.clone(), key: Bytes::copy_from_slice(key) },
+        target: Target { entity: entity.clone(), key: nigh_wire::copied(key) },
         method: method.clone(),
         key: keyed.key.clone(),
     }
@@ -435,8 +435,8 @@ pub(crate) fn keyed_key(keyed: &Keyed, entity: &Arc<str>, key: &Bytes, method: &
 /// A record read back keeps its own bytes, not those of the blob around it.
 pub(super) fn owned(record: &Record) -> Record {
     let own = |outcome: &RanOutcome| match outcome {
-        RanOutcome::Ok(value) => RanOutcome::Ok(Bytes::copy_from_slice(value)),
-        RanOutcome::Err(error) => RanOutcome::Err(Bytes::copy_from_slice(error)),
+        RanOutcome::Ok(value) => RanOutcome::Ok(nigh_wire::copied(value)),
+        RanOutcome::Err(error) => RanOutcome::Err(nigh_wire::copied(error)),
     };
     let mut record = record.clone();
     match &mut record {

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use nigh_proto::shards::{Epoch, Position, ShardId};
 
 use super::{
@@ -164,7 +163,7 @@ impl Log for Handle {
             first: append.first,
             next: append.next,
             // A copy: a slice would keep the caller's whole buffer alive.
-            blob: Bytes::copy_from_slice(&append.blob),
+            blob: nigh_wire::copied(&append.blob),
         };
         let admitted = group.iter().zip(&items).filter(|(_, item)| item.is_ok());
         let entries: Vec<_> = admitted.map(|(append, _)| entry(append)).collect();
@@ -242,7 +241,7 @@ impl Rows for Handle {
             let at = (*shard, key.to_vec());
             match value {
                 Some(value) => {
-                    let value = Bytes::copy_from_slice(value);
+                    let value = nigh_wire::copied(value);
                     kept.rows.insert(at, StoredRow { position: *position, value });
                 }
                 None => {
