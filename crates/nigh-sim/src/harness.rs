@@ -24,6 +24,8 @@ mod report;
 const SEEDS_DEFAULT: u64 = 200;
 /// One in this many seeds runs twice, the first one too.
 const TWICE_EVERY: u64 = 20;
+/// Seeds that are handed over at once.
+const AT_ONCE: usize = 16;
 /// What a person waits for a smaller case.
 const MINIMISE_FOR: Duration = Duration::from_secs(1);
 const MINIMISE_RUNS_MAX: u32 = 2_000;
@@ -153,7 +155,7 @@ pub fn row(test: fn(), case: &str) {
 }
 
 /// Runs a test as its settings and the environment say; panics with the report if it fails.
-pub(crate) fn run_test(name: &str, options: Options, run: impl Fn(&Case, Look) -> Outcome) {
+pub(crate) fn run_test(name: &str, options: Options, run: impl Runs) {
     let lock = lock_hash();
     let harness = Harness { name, options, lock, run };
     let result = match ROW.take() {
@@ -206,6 +208,23 @@ impl Sum {
     }
 }
 
+/// How to run cases of a test.
+pub(crate) trait Runs {
+    /// Once.
+    fn one(&self, case: &Case, look: Look) -> Outcome;
+
+    /// Some, in order, up to the first that fails or sooner; at least the first.
+    fn some(&self, cases: &[Case]) -> Vec<Outcome> {
+        cases.first().map(|case| self.one(case, Look::default())).into_iter().collect()
+    }
+}
+
+impl<F: Fn(&Case, Look) -> Outcome> Runs for F {
+    fn one(&self, case: &Case, look: Look) -> Outcome {
+        self(case, look)
+    }
+}
+
 /// One test and how to run a case of it.
 pub(crate) struct Harness<'a, F> {
     /// With module, as `crate::module::name`.
@@ -216,20 +235,23 @@ pub(crate) struct Harness<'a, F> {
     pub(crate) run: F,
 }
 
-impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
+impl<F: Runs> Harness<'_, F> {
     /// All seeds, up to the first that fails unless a summary of all is wanted; the error is what to tell of those
     /// that failed.
     pub(crate) fn seeds(&self, settings: &Settings) -> Result<String, String> {
         let first = settings.first.unwrap_or(0);
         let count = settings.seeds.or(self.options.seeds).unwrap_or(SEEDS_DEFAULT);
         let mut sum = Sum::default();
-        for seed in (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)) {
-            let case = Case { buggify: !settings.no_points, ..Case::of_seed(seed) };
-            let twice = (seed - first).is_multiple_of(TWICE_EVERY); // mutant harness-never-twice: let twice = false;
-            self.seed(&case, twice, settings.summary, &mut sum);
+        let case = |seed| Case { buggify: !settings.no_points, ..Case::of_seed(seed) };
+        let mut left = (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)).map(case);
+        let mut next: Vec<Case> = left.by_ref().take(AT_ONCE).collect();
+        while !next.is_empty() {
+            let ran = self.some(&next, first, settings.summary, &mut sum);
             if sum.failed > 0 && settings.summary != Some(Summary::All) {
                 break;
             }
+            next.drain(..ran);
+            next.extend(left.by_ref().take(ran));
         }
         if settings.summary.is_some() {
             println!("{}", report::for_programs(self.name, self.options.package, first, &sum));
@@ -240,12 +262,34 @@ impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
         }
     }
 
-    /// One seed of many.
-    fn seed(&self, case: &Case, twice: bool, summary: Option<Summary>, sum: &mut Sum) {
+    /// Some seeds of many, from the front; says how many were run.
+    fn some(&self, cases: &[Case], first: u64, summary: Option<Summary>, sum: &mut Sum) -> usize {
         let began = Instant::now();
-        let outcome = (self.run)(case, Look::default());
-        let took = began.elapsed();
-        sum.add(&outcome);
+        let outcomes = self.run.some(cases);
+        let spent = began.elapsed();
+        sum.spent += spent;
+        let took = spent / u32::try_from(outcomes.len()).unwrap_or(u32::MAX).max(1);
+        for (case, outcome) in cases.iter().zip(&outcomes) {
+            let twice = (case.seed - first).is_multiple_of(TWICE_EVERY); // mutant harness-never-twice: let twice = false;
+            self.seed(case, outcome, (took, twice), summary, sum);
+            if sum.failed > 0 && summary != Some(Summary::All) {
+                break;
+            }
+        }
+        outcomes.len()
+    }
+
+    /// What a seed came to, which took so long; and whether it comes to the same `twice`.
+    fn seed(
+        &self,
+        case: &Case,
+        outcome: &Outcome,
+        (took, twice): (Duration, bool),
+        summary: Option<Summary>,
+        sum: &mut Sum,
+    ) {
+        sum.add(outcome);
+        let began = Instant::now();
         let again = (twice && outcome.failure.is_none()).then(|| self.twice(case, outcome.hash));
         sum.spent += began.elapsed();
         let report = match (&outcome.failure, again) {
@@ -260,7 +304,7 @@ impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
         let why = outcome.failure.clone().or(report.clone()).unwrap_or_default();
         let report = match summary {
             Some(Summary::First) => why.clone(),
-            _ => report.unwrap_or_else(|| self.failed(case, &why, &outcome, took)),
+            _ => report.unwrap_or_else(|| self.failed(case, &why, outcome, took)),
         };
         sum.failures.push(Failure { seed: case.seed, why, report });
     }
@@ -269,7 +313,7 @@ impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
     pub(crate) fn replay(&self, text: &str, with_trace: bool) -> Result<String, String> {
         let case: Case = text.parse().map_err(|why| format!("`{text}`: {why}"))?;
         case.check_lock(self.lock).map_err(|why| format!("`{text}`: {why}"))?;
-        let outcome = (self.run)(&case, Look { trace: with_trace, ..Look::default() });
+        let outcome = self.run.one(&case, Look { trace: with_trace, ..Look::default() });
         if let Some(trace) = &outcome.trace {
             println!("{}", report::tail(trace, TRACE_LINES_MAX));
         }
@@ -292,13 +336,13 @@ impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
 
     /// The same case again, under another entropy: another hash means that the run does not follow from the seed.
     fn twice(&self, case: &Case, hash: u64) -> Result<(), String> {
-        let again = (self.run)(case, Look { trace: false, other_entropy: true });
+        let again = self.run.one(case, Look { trace: false, other_entropy: true });
         let same = again.hash == hash; // mutant harness-any-hash: let same = true;
         if same {
             return Ok(());
         }
         let traces =
-            [false, true].map(|other_entropy| (self.run)(case, Look { trace: true, other_entropy }).trace);
+            [false, true].map(|other_entropy| self.run.one(case, Look { trace: true, other_entropy }).trace);
         let told = match traces {
             [Some(a), Some(b)] => report::first_difference(&a, &b),
             _ => "no trace was kept".into(),
@@ -322,8 +366,9 @@ impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
             ..case.clone()
         };
         let kind = kind_of(why);
-        let fails =
-            |case: &Case| (self.run)(case, Look::default()).failure.is_some_and(|why| kind_of(&why) == kind);
+        let fails = |case: &Case| {
+            self.run.one(case, Look::default()).failure.is_some_and(|why| kind_of(&why) == kind)
+        };
         let small = fails(&explicit).then(|| {
             let began = Instant::now();
             let affordable = MINIMISE_FOR.as_nanos() / took.as_nanos().max(1);
@@ -331,7 +376,7 @@ impl<F: Fn(&Case, Look) -> Outcome> Harness<'_, F> {
             minimise(explicit, runs_max, |case| began.elapsed() < MINIMISE_FOR && fails(case))
         });
         let small = small.unwrap_or_else(|| Minimised { case: case.clone(), runs: 0 });
-        let last = (self.run)(&small.case, Look::default()).failure.unwrap_or_else(|| why.to_owned());
+        let last = self.run.one(&small.case, Look::default()).failure.unwrap_or_else(|| why.to_owned());
         report::failure(&report::Failed {
             name: self.name,
             found: &found,

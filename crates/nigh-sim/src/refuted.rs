@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::case::Case;
 use crate::harness::{Harness, Look, Options, Settings};
-use crate::run::alone;
+use crate::run::{Scenario, alone};
 use crate::sim::{Kept, Sim};
 
 /// Runs the seeds below `seeds` until one fails, and returns its report: for tests of tests, which plant a mistake and see
@@ -16,9 +16,8 @@ use crate::sim::{Kept, Sim};
 ///
 /// If none fails.
 pub fn refuted(scenario: fn(&mut Sim), seeds: u64) -> String {
-    let kept = Arc::new(Kept::default());
     let options = Options { package: "this", seeds: Some(seeds) };
-    let run = |case: &Case, look: Look| alone(case, look, &kept, scenario);
+    let run = Scenario { kept: Arc::default(), scenario };
     let harness = Harness { name: "this::scenario", options, lock: 0, run };
     match harness.seeds(&Settings::default()) {
         Ok(summary) => panic!("none of {seeds} seeds fails: {summary}"),

@@ -22,7 +22,7 @@ use nigh_wire::{Catalogue, ContractKind};
 use crate::board::Board;
 use crate::book::Book;
 use crate::case::Case;
-use crate::harness::{self, Look, Options, Outcome};
+use crate::harness::{self, Look, Options, Outcome, Runs};
 use crate::host::{self, Ended, Why};
 use crate::panics::{caught, take_wanted_tokio};
 use crate::plan::{self, Space};
@@ -50,8 +50,45 @@ const CLAIMS_MAX: u32 = 4;
 
 /// What `#[nigh_sim::test]` calls.
 pub fn run_test(name: &str, options: Options, scenario: fn(&mut Sim)) {
-    let kept = Arc::new(Kept::default());
-    harness::run_test(name, options, |case, look| alone(case, look, &kept, scenario));
+    harness::run_test(name, options, Scenario { kept: Arc::default(), scenario });
+}
+
+/// A scenario whose seeds share a thread where that shows nowhere.
+pub(crate) struct Scenario {
+    pub(crate) kept: Arc<Kept>,
+    pub(crate) scenario: fn(&mut Sim),
+}
+
+impl Runs for Scenario {
+    fn one(&self, case: &Case, look: Look) -> Outcome {
+        alone(case, look, &self.kept, self.scenario)
+    }
+
+    fn some(&self, cases: &[Case]) -> Vec<Outcome> {
+        let mut ran = Vec::new();
+        if !self.kept.draws.load(Ordering::Relaxed) {
+            let mut thread = self.kept.thread.lock().unwrap_or_else(PoisonError::into_inner);
+            let inside = |case: &Case| (case.seed, inside(case, Look::default(), &self.kept, self.scenario));
+            let (outcomes, drew) = thread.run_all(cases.iter().map(inside), |ran| {
+                ran.is_some() && passed(ran) // What wanted tokio's runtime runs again with it.
+            });
+            self.kept.draws.store(drew, Ordering::Relaxed);
+            if !outcomes.last().is_none_or(passed) {
+                *thread = Reused::default();
+            }
+            ran.extend(outcomes.into_iter().filter(passed).flatten());
+        }
+        if ran.is_empty() {
+            ran.extend(cases.first().map(|case| self.one(case, Look::default())));
+        }
+        ran
+    }
+}
+
+/// A seed that fails fails alone: what users keep per thread may be of those before it.
+fn passed(ran: &Option<Outcome>) -> bool {
+    let passed = ran.as_ref().is_none_or(|outcome| outcome.failure.is_none()); // mutant sim-failure-of-others: let passed = true;
+    passed
 }
 
 /// Runs `scenario` once, on a thread where users' code may not reach the system.
@@ -60,32 +97,37 @@ pub(crate) fn alone(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut
     guarded(case, look, kept, scenario).or_else(|| guarded(case, look, kept, scenario)).unwrap_or_default()
 }
 
-/// One run; `None` if it was without tokio's runtime and wanted it.
+/// What is done on a simulated thread: one run; `None` if it was without tokio's runtime and wanted it.
+fn inside(
+    case: &Case,
+    look: Look,
+    kept: &Arc<Kept>,
+    scenario: fn(&mut Sim),
+) -> impl FnOnce() -> Option<Outcome> + Clone + Send + use<> {
+    let (case, kept) = (case.clone(), kept.clone());
+    move || {
+        let ran = caught(|| run(&case, look.trace, &kept, &scenario));
+        // What the scenario itself says, or a closure of it: a task's panic does not come here.
+        let mut outcome = ran.unwrap_or_else(|said| Outcome { failure: Some(said), ..Outcome::default() });
+        if let Some(refused) = nigh_guard::take_refused().first() {
+            outcome.failure = Some(refused::told(refused));
+        }
+        // Tokio's timers cost a visit at each millisecond: only programs that use them pay.
+        let again = take_wanted_tokio() && !kept.tokio.swap(true, Ordering::Relaxed);
+        (!again).then_some(outcome)
+    }
+}
+
+/// One run, on the thread of others or on one of its own; `None` as `inside`.
 fn guarded(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut Sim)) -> Option<Outcome> {
     #[rustfmt::skip]
     let entropy = if look.other_entropy { !case.seed } else { case.seed }; // mutant sim-one-entropy: let entropy = case.seed;
-    let inside = {
-        let (case, kept) = (case.clone(), kept.clone());
-        move || {
-            let ran = caught(|| run(&case, look.trace, &kept, &scenario));
-            // What the scenario itself says, or a closure of it: a task's panic does not come here.
-            let mut outcome =
-                ran.unwrap_or_else(|said| Outcome { failure: Some(said), ..Outcome::default() });
-            if let Some(refused) = nigh_guard::take_refused().first() {
-                outcome.failure = Some(refused::told(refused));
-            }
-            // Tokio's timers cost a visit at each millisecond: only programs that use them pay.
-            let again = take_wanted_tokio() && !kept.tokio.swap(true, Ordering::Relaxed);
-            (!again).then_some(outcome)
-        }
-    };
+    let inside = inside(case, look, kept, scenario);
     if !kept.draws.load(Ordering::Relaxed) {
         let mut thread = kept.thread.lock().unwrap_or_else(PoisonError::into_inner);
         match thread.run(entropy, inside.clone()) {
             Some(ran) => {
-                // A seed that fails fails alone: what users keep per thread may be of those before it.
-                let passed = ran.as_ref().is_none_or(|outcome| outcome.failure.is_none()); // mutant sim-failure-of-others: let passed = true;
-                if passed {
+                if passed(&ran) {
                     return ran;
                 }
                 *thread = Reused::default();

@@ -297,7 +297,7 @@ fn notes_are_readable() {
 #[test]
 fn a_thread_is_used_until_something_draws_on_it() {
     let mut reused = Reused::default();
-    let id = || thread::current().id();
+    let id: fn() -> thread::ThreadId = || thread::current().id();
     let first = reused.run(1, id).expect("nothing was drawn");
     assert_ne!(first, id(), "it is a thread of its own");
     assert_eq!(reused.run(2, id), Some(first));
@@ -308,6 +308,11 @@ fn a_thread_is_used_until_something_draws_on_it() {
     assert_eq!(reused.run(3, draws), None, "the keys of hash maps are drawn once per thread");
     let second = reused.run(4, id).expect("nothing was drawn");
     assert_ne!(second, first);
+    let several: [fn() -> thread::ThreadId; 3] = [|| thread::current().id(), draws, || panic!("not reached")];
+    let (ran, drew) = reused.run_all((5..).zip(several), |_| true);
+    assert_eq!((ran, drew), (vec![second], true), "up to the one that draws");
+    let (ran, drew) = reused.run_all([(6, id), (7, || panic!("not reached"))], |_| false);
+    assert_eq!((ran.len(), drew), (1, false), "up to the one that does not go on");
     let said = catch_unwind(AssertUnwindSafe(|| reused.run(5, || panic!("of the run"))));
     assert_eq!(said.expect_err("it goes on in the caller").downcast_ref(), Some(&"of the run"));
     assert!(reused.run(6, id).is_some());

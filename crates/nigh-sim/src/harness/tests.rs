@@ -117,7 +117,7 @@ fn for_programs(run: impl Fn(&Case, Look) -> Outcome, summary: Summary) -> (Stri
     let harness = harness(run);
     let mut sum = Sum::default();
     for seed in 28..40 {
-        harness.seed(&Case::of_seed(seed), seed == 28, Some(summary), &mut sum);
+        harness.some(&[Case::of_seed(seed)], 28, Some(summary), &mut sum);
     }
     sum.spent = Duration::from_micros(1_234);
     (report::for_programs(NAME, "shop", 28, &sum), report::failures(&sum))
@@ -210,7 +210,7 @@ fn traces_are_cut_and_compared() {
 #[test]
 fn a_row_runs_its_case_alone() {
     fn test() {
-        run_test(NAME, Options { package: "shop", seeds: None }, |case, look| {
+        run_test(NAME, Options { package: "shop", seeds: None }, |case: &Case, look: Look| {
             assert_eq!((case.seed, look.trace), (77, false), "no other case, no trace");
             Outcome {
                 failure: (case.clients_max == Some(2)).then(|| "two: many".into()),
