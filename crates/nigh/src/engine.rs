@@ -433,9 +433,14 @@ impl Engine {
         Ok(done)
     }
 
+    /// True if the last step of a sweep found all as it had been: it has nothing to send.
+    pub fn sweep_rests(&self) -> bool {
+        self.sweep.as_ref().is_some_and(Sweep::rests)
+    }
+
     /// True if a shard turned out to be another's: the process is to end.
     pub fn is_fenced(&self) -> bool {
-        self.store.as_ref().is_some_and(|store| store.owner.core().taken.is_some())
+        self.store.as_ref().is_some_and(|store| store.owner.is_fenced())
     }
 
     /// What was asked of it and by it, and what came of it.

@@ -12,7 +12,7 @@ use nigh_wire::Bytes;
 use super::{DIAL_AGAIN, Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
 use crate::host::Stage;
 use crate::network::Side;
-use crate::surroundings::{Surroundings, is_own_end, nanos, touch};
+use crate::surroundings::{Surroundings, is_own_end, mark, nanos};
 use crate::tasks::{self, Owner};
 
 /// How long it takes to ask whether a shard is still one's own.
@@ -77,7 +77,7 @@ impl World {
         let dials = self.processes[at].dials;
         let owns = log.is_some();
         self.processes[at].up = Some(Running { engine, log, group: None, links: vec![], timer: None });
-        touch(process);
+        mark(process);
         if dials {
             stage.push(stage.now(), Event::Dial(owner));
         }
@@ -181,8 +181,11 @@ impl World {
     fn visit_running(&mut self, stage: &mut Stage<Event>, owner: Owner) {
         let now = stage.now();
         let Some(running) = self.running(owner) else { return };
-        let links = running.links.clone();
-        for (wire, side) in links {
+        for at in 0..running.links.len() {
+            // None of it adds a link or takes one away.
+            let Some(&(wire, side)) = self.running(owner).and_then(|running| running.links.get(at)) else {
+                break;
+            };
             let dialler = self.network.get(wire).owner(Side::Dialler).node;
             while let Some(bytes) = self.network.get(wire).end(side).and_then(|end| end.poll_transmit()) {
                 self.board.book().sent(dialler, side == Side::Dialler, &bytes);
@@ -215,7 +218,7 @@ impl World {
     }
 
     pub(super) fn confirmed(&mut self, owner: Owner, shard: ShardId, ours: bool) {
-        touch(owner.node);
+        mark(owner.node);
         self.within(owner, |world| {
             if let Some(running) = world.running(owner) {
                 running.engine.handle_confirmed(shard, ours);
@@ -266,7 +269,7 @@ impl World {
         if !self.calm && buggify!("process.dies.before.answer") {
             return self.crash(stage, owner.node, Some(SOON));
         }
-        touch(owner.node);
+        mark(owner.node);
         self.within(owner, |world| {
             let Some(running) = world.running(owner) else { return };
             running.engine.handle_appended(log.as_ref(), group, appended);
@@ -277,7 +280,7 @@ impl World {
     }
 
     pub(super) fn timer(&mut self, owner: Owner, at: u64) {
-        touch(owner.node);
+        mark(owner.node);
         self.within(owner, |world| {
             let Some(running) = world.running(owner) else { return };
             if running.timer == Some(at) {
@@ -288,8 +291,11 @@ impl World {
     }
 
     pub(super) fn sweep(&mut self, stage: &mut Stage<Event>, owner: Owner) {
-        touch(owner.node);
         let swept = self.within(owner, |world| Some(world.running(owner)?.engine.sweep()));
+        let rests = self.running(owner).is_some_and(|running| running.engine.sweep_rests());
+        if !rests {
+            mark(owner.node);
+        }
         match swept {
             Some(Some(Ok(done))) => {
                 let after = if done { nanos(SWEEP_EVERY) } else { SWEEP_ON };
@@ -321,7 +327,7 @@ impl World {
             process.up.iter().for_each(|running| self.count(life, &running.engine));
         }
         board.book().compare_ledgers();
-        board.book().close();
+        self.closed = true;
     }
 }
 
@@ -352,7 +358,7 @@ impl World {
             // Its hello follows the making of the link.
             let accepted = self.network.send(now, wire, Side::Dialler);
             accepted.into_iter().for_each(|at| stage.push(at, Event::Accept(wire)));
-            touch(owner.node);
+            mark(owner.node);
         }
     }
 
@@ -365,7 +371,7 @@ impl World {
             Some(())
         });
         if accepted.flatten().is_some() {
-            touch(owner.node);
+            mark(owner.node);
         } else {
             let at = self.network.send(stage.now(), wire, Side::Listener);
             at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, Side::Dialler)));
@@ -382,7 +388,7 @@ impl World {
             let at = self.network.send(stage.now(), wire, side);
             return at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, side.other())));
         }
-        touch(owner.node);
+        mark(owner.node);
         let heard = self.within(owner, |world| {
             world.network.get(wire).end(side).map_or(Ok(()), |end| end.handle_bytes(&bytes))
         });
@@ -399,7 +405,7 @@ impl World {
         let due = self.network.get(wire).end(side).and_then(|end| end.poll_timeout());
         match due {
             Some(due) if due.as_nanos() <= now => {
-                touch(owner.node);
+                mark(owner.node);
                 let end = self.network.get(wire).end(side);
                 if end.is_some_and(|end| end.handle_timeout().is_err()) {
                     self.close(stage, wire, side);
@@ -439,7 +445,7 @@ impl World {
                 running.links.retain(|link| *link != (wire, side));
             }
         });
-        touch(owner.node);
+        mark(owner.node);
         if side == Side::Dialler && self.running(owner).is_some() {
             let again = self.rng.between(DIAL_AGAIN);
             stage.push(stage.now() + again, Event::Dial(owner));

@@ -87,6 +87,8 @@ pub(crate) struct Owner {
     pub(crate) clock: Clock,
     pub(crate) routes: Arc<Routes>,
     shards: u32,
+    /// Others may take shards up.
+    shared: bool,
     inbox: Mutex<Inbox>,
     core: Mutex<Core>,
     /// Some shard has something to append.
@@ -135,6 +137,7 @@ impl Owner {
             clock,
             routes,
             shards: count,
+            shared,
             inbox: Mutex::default(),
             core: Mutex::new(core),
             appendable_any,
@@ -271,7 +274,12 @@ impl Owner {
 
     /// Shards of which is to be asked whether they are still ours, and under which epoch.
     pub(crate) fn take_asking(&self) -> Vec<(ShardId, Epoch)> {
-        self.core().take_asking()
+        if self.shared { self.core().take_asking() } else { Vec::new() }
+    }
+
+    /// True if a shard turned out to be another's.
+    pub(crate) fn is_fenced(&self) -> bool {
+        self.shared && self.core().taken.is_some()
     }
 
     /// The answer (R7). If it is no, nothing leaves that shard any more, and the process is to end.

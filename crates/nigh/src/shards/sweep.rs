@@ -96,6 +96,15 @@ pub(crate) struct Sweep {
     left: Vec<Left>,
     /// Of those, shards that have something from before which is not durable yet.
     waiting: Vec<Left>,
+    /// Where their logs stood, durably and at all, when they were looked at.
+    stood: Vec<(ShardId, Position, Position)>,
+    /// They stood there at the look before, too: until that moves, another finds nothing. (One look may stage what the
+    /// next finds.)
+    stalled: bool,
+    /// So the last step found it.
+    rested: bool,
+    /// A method ran on what was looked at.
+    busy: bool,
     writes: Vec<RowWrite>,
     /// What is in them.
     written: Vec<Written>,
@@ -124,6 +133,11 @@ pub(crate) enum Stepped {
 }
 
 impl Sweep {
+    /// True if its last step looked at nothing: nothing had moved.
+    pub(crate) fn rests(&self) -> bool {
+        self.rested
+    }
+
     /// When it is done, all up to this group is written back.
     pub(crate) fn group(&self) -> GroupId {
         self.group
@@ -154,7 +168,10 @@ impl Sweep {
         });
         // The first stands last, and is taken first: rows are written in order.
         let left = left.rev().collect();
-        Sweep { group, settled, left, waiting: vec![], writes: vec![], written: vec![], given: vec![] }
+        let (waiting, stood, given) = (vec![], vec![], vec![]);
+        let (stalled, rested, busy) = (false, false, false);
+        let (writes, written) = (vec![], vec![]);
+        Sweep { group, settled, left, waiting, stood, stalled, rested, busy, writes, written, given }
     }
 
     /// Writes at most one transaction of rows, if there are so many.
@@ -164,6 +181,13 @@ impl Sweep {
         rows: &dyn Rows,
         progress: &Progress,
     ) -> Result<Stepped, StoreError> {
+        self.rested = self.is_stalled(owner);
+        if self.rested {
+            self.write(owner, rows)?;
+            records::let_go(owner);
+            return Ok(Stepped::Waits);
+        }
+        self.stalled = false;
         while let Some(left) = self.left.pop() {
             self.collect(owner, left)?;
             let alone = !self.writes.is_empty() && buggify!("sweep.rows.alone");
@@ -175,6 +199,7 @@ impl Sweep {
         self.write(owner, rows)?;
         records::let_go(owner);
         if !self.waiting.is_empty() {
+            self.look_back(owner);
             self.left.extend(self.waiting.drain(..).rev());
             return Ok(Stepped::Waits);
         }
@@ -185,6 +210,32 @@ impl Sweep {
         owner.nudge();
         records::age(owner, rows)?;
         Ok(Stepped::Done)
+    }
+
+    /// Notes where the logs of those stand that wait.
+    fn look_back(&mut self, owner: &Owner) {
+        let core = owner.core();
+        let stands = |left: &Left| {
+            let machine = &core.shards[left.shard.0 as usize];
+            (left.shard, machine.durable(), machine.next())
+        };
+        let stood = self.waiting.iter().map(stands).collect();
+        self.stalled = !std::mem::take(&mut self.busy) && stood == self.stood;
+        self.stood = stood;
+    }
+
+    /// True if another look would find nothing.
+    fn is_stalled(&self, owner: &Owner) -> bool {
+        if !self.stalled {
+            return false;
+        }
+        let core = owner.core();
+        let same = |(shard, durable, next): &(ShardId, Position, Position)| {
+            let machine = &core.shards[shard.0 as usize];
+            let stands = machine.durable() == *durable && machine.next() == *next; // mutant sweep-stalls: let stands = true;
+            stands && !core.memory.has_emptied(*shard)
+        };
+        self.stood.iter().all(same)
     }
 
     /// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for.
@@ -225,6 +276,7 @@ impl Sweep {
         self.writes.extend(found.rows);
         self.written.extend(found.written);
         left.waits |= found.waits;
+        self.busy |= found.busy;
         if !found.cold.is_empty() {
             // What stands before them is written, and not found again.
             owner.load_all(found.cold.into_iter().map(|(name, key)| (shard, name, key)))?;

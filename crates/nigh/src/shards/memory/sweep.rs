@@ -59,6 +59,8 @@ pub(crate) struct Found {
     pub(crate) next: Option<Name>,
     /// Some has changed and is not durable yet.
     pub(crate) waits: bool,
+    /// A method runs on some.
+    pub(crate) busy: bool,
 }
 
 impl Rowed {
@@ -110,6 +112,7 @@ impl Memory {
             next: from.clone(),
             more: false,
             waits: false,
+            busy: false,
         };
         if from.is_none() {
             self.sweep_emptied(shard, max, &mut found);
@@ -133,6 +136,7 @@ impl Memory {
             let ready = held.cell.as_ref().is_some_and(|cell| durable || cell.is_paged());
             if !ready {
                 found.waits = true;
+                found.busy |= held.cell.is_none();
                 continue;
             }
             names.push(name.clone());
@@ -175,6 +179,12 @@ impl Memory {
             let (name, position) = (name.clone(), *since);
             found.written.push(Written { shard, name, position, kind: Kind::Gone });
         }
+    }
+
+    /// True if there is a row that the log no longer needs.
+    pub(crate) fn has_emptied(&self, shard: ShardId) -> bool {
+        let cut = self.rowed.cut[shard.0 as usize];
+        self.rowed.emptied[shard.0 as usize].values().any(|since| *since < cut)
     }
 
     /// Adds rows of an entity, as many as there is room for.
