@@ -1,6 +1,7 @@
 //! What is still to come: events by time, and those of one time in the order in which they were put in.
 //!
-//! The heap holds keys alone and events stand aside, so that a large event is not moved about as it rises.
+//! The heap holds keys alone and events stand aside, so that a large event is not moved about as it rises. A key is one
+//! number: two are compared in a step.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -14,10 +15,33 @@ pub(crate) struct Due {
     pub(crate) sequence: u64,
 }
 
+/// When, which number, and where the event stands, from the highest bit down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u128);
+
+/// Bits of a slot: more events at once than any machine has memory for.
+const SLOT_BITS: u32 = 24;
+/// Bits of a number: a run of as many steps would take weeks.
+const SEQUENCE_BITS: u32 = 64 - SLOT_BITS;
+
+impl Key {
+    fn of(due: Due, slot: u32) -> Self {
+        assert!(slot >> SLOT_BITS == 0 && due.sequence >> SEQUENCE_BITS == 0, "too many events in one run");
+        let low = due.sequence << SLOT_BITS | u64::from(slot);
+        Key(u128::from(due.at) << 64 | u128::from(low))
+    }
+    fn due(self) -> Due {
+        Due { at: (self.0 >> 64) as u64, sequence: self.0 as u64 >> SLOT_BITS }
+    }
+    fn slot(self) -> u32 {
+        self.0 as u32 & ((1 << SLOT_BITS) - 1)
+    }
+}
+
 /// Events to come.
 #[derive(Debug)]
 pub(crate) struct Agenda<E> {
-    keys: BinaryHeap<Reverse<(Due, u32)>>,
+    keys: BinaryHeap<Reverse<Key>>,
     events: Vec<Option<E>>,
     free: Vec<u32>,
     sequence: u64,
@@ -25,7 +49,9 @@ pub(crate) struct Agenda<E> {
 
 impl<E> Agenda<E> {
     pub(crate) fn new() -> Self {
-        Agenda { keys: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), sequence: 0 }
+        let (keys, events, free) =
+            (BinaryHeap::with_capacity(64), Vec::with_capacity(64), Vec::with_capacity(64));
+        Agenda { keys, events, free, sequence: 0 }
     }
 
     /// Puts in an event, after all others of the same time.
@@ -48,25 +74,25 @@ impl<E> Agenda<E> {
             }
         };
         self.events[slot as usize] = Some(event);
-        self.keys.push(Reverse((due, slot)));
+        self.keys.push(Reverse(Key::of(due, slot)));
     }
 
     /// When the next event is due.
     pub(crate) fn due(&self) -> Option<Due> {
-        self.keys.peek().map(|Reverse((due, _))| *due)
+        self.keys.peek().map(|Reverse(key)| key.due())
     }
 
     /// The next event, which stays.
     pub(crate) fn peek(&self) -> Option<(Due, &E)> {
-        let Reverse((due, slot)) = self.keys.peek()?;
-        Some((*due, self.events[*slot as usize].as_ref().expect("a key has its event")))
+        let Reverse(key) = self.keys.peek()?;
+        Some((key.due(), self.events[key.slot() as usize].as_ref().expect("a key has its event")))
     }
 
     /// Takes the next event.
     pub(crate) fn pop(&mut self) -> Option<(Due, E)> {
-        let Reverse((due, slot)) = self.keys.pop()?;
-        self.free.push(slot);
-        Some((due, self.events[slot as usize].take().expect("a key has its event")))
+        let Reverse(key) = self.keys.pop()?;
+        self.free.push(key.slot());
+        Some((key.due(), self.events[key.slot() as usize].take().expect("a key has its event")))
     }
 
     #[cfg(test)]

@@ -4,7 +4,6 @@
 //! client hears the truth, and [`Book`](crate::book::Book) has it in writing. A call whose process died is in doubt, and
 //! its ticket is what the process itself would have given.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +14,6 @@ use nigh::perform::{Ask, Identity, Outcome, Perform, What};
 use nigh_proto::calls::RETENTION;
 use nigh_wire::{
     Bytes, CallId, Catalogue, Cause, Class, Doubt, Fingerprint, Keyed, MethodIndex, NotSettledCause, Ticket,
-    Value,
 };
 
 use crate::book::{Book, Op};
@@ -44,7 +42,21 @@ struct Slot {
     /// Rises with each end of the process.
     ends: u32,
     /// Who waits for it, by what was asked.
-    waiting: BTreeMap<Op, Waker>,
+    waiting: Vec<(Op, Waker)>,
+}
+
+impl Slot {
+    fn wait(&mut self, op: Op, waker: &Waker) {
+        match self.waiting.iter_mut().find(|(waits, _)| *waits == op) {
+            Some((_, waiting)) => waiting.clone_from(waker),
+            None => self.waiting.push((op, waker.clone())),
+        }
+    }
+
+    fn leave(&mut self, op: Op) -> Option<Waker> {
+        let at = self.waiting.iter().position(|(waits, _)| *waits == op)?;
+        Some(self.waiting.swap_remove(at).1)
+    }
 }
 
 impl Board {
@@ -69,12 +81,13 @@ impl Board {
 
     /// A process has ended: who waits for it hears so.
     pub(crate) fn take(&self, process: u16) {
-        let (nigh, waiting) = {
+        let (nigh, mut waiting) = {
             let slot = &mut self.slots()[usize::from(process)];
             slot.ends += 1;
             (slot.nigh.take(), std::mem::take(&mut slot.waiting))
         };
-        waiting.into_values().for_each(Waker::wake);
+        waiting.sort_unstable_by_key(|(op, _)| *op);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
         drop(nigh);
     }
 
@@ -101,8 +114,12 @@ impl Perform for Reach {
             let slot = &self.board.slots()[usize::from(self.process)];
             (slot.nigh.clone(), slot.ends)
         };
-        let op = self.board.book().asked(self.client, self.process, &ask);
-        let lost = Lost::of(&self.board.catalogue, &ask);
+        let args = match &ask.what {
+            What::Method { args, .. } => args.to_bytes(),
+            What::Settle(_) | What::List { .. } => Bytes::new(),
+        };
+        let op = self.board.book().asked(self.client, self.process, &ask, &args);
+        let lost = Lost::of(&self.board.catalogue, &ask, args);
         let Some(nigh) = nigh else {
             // As with a refused connection: nothing left the client.
             let outcome = lost.outcome(&self.board.catalogue, None);
@@ -141,19 +158,19 @@ struct Lost {
     /// It asked for a verdict: without one, nothing is said of the call.
     settles: bool,
     /// A writing call.
-    what: Option<(MethodIndex, Option<Bytes>, Value, Option<String>)>,
+    what: Option<(MethodIndex, Option<Bytes>, Bytes, Option<String>)>,
 }
 
 impl Lost {
-    fn of(catalogue: &Catalogue, ask: &Ask) -> Self {
+    fn of(catalogue: &Catalogue, ask: &Ask, args: Bytes) -> Self {
         let settles = matches!(ask.what, What::Settle(_));
-        let What::Method { method, key, args } = &ask.what else { return Lost { settles, what: None } };
+        let What::Method { method, key, .. } = &ask.what else { return Lost { settles, what: None } };
         let reads = catalogue.method(*method).is_none_or(|(_, method)| method.class == Class::Read);
         let keyed = match &ask.identity {
             Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
             _ => None,
         };
-        Lost { settles, what: (!reads).then(|| (*method, key.clone(), args.clone(), keyed)) }
+        Lost { settles, what: (!reads).then(|| (*method, key.clone(), args, keyed)) }
     }
 
     /// What its client is told.
@@ -165,7 +182,7 @@ impl Lost {
             let name_of_key = key.clone().unwrap_or_default();
             Some(Ticket::from(Doubt {
                 id,
-                fingerprint: Fingerprint::of(&of, &name_of_key, method.name, &args.to_bytes()),
+                fingerprint: Fingerprint::of(&of, &name_of_key, method.name, &args),
                 of,
                 key,
                 method: method.name.to_owned(),
@@ -220,12 +237,13 @@ impl Future for Asking {
         match polled {
             Poll::Pending => {
                 let mut slots = this.board.slots();
-                slots[usize::from(this.process)].waiting.insert(this.op, context.waker().clone());
+                slots[usize::from(this.process)].wait(this.op, context.waker());
                 Poll::Pending
             }
             Poll::Ready(outcome) => {
                 this.inner = None;
-                this.board.slots()[usize::from(this.process)].waiting.remove(&this.op);
+                let waker = this.board.slots()[usize::from(this.process)].leave(this.op);
+                drop(waker);
                 this.board.book().answered(this.op, &outcome);
                 Poll::Ready(outcome)
             }
@@ -236,7 +254,7 @@ impl Future for Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         // Whoever dropped it let go of the call, which may or may not run.
-        let waker = self.board.slots()[usize::from(self.process)].waiting.remove(&self.op);
+        let waker = self.board.slots()[usize::from(self.process)].leave(self.op);
         if self.inner.take().is_some() {
             touch(self.process);
             self.board.book().dropped(self.op);

@@ -12,7 +12,7 @@ use nigh::perform::{Ask, Identity, Outcome, What};
 use nigh::store::Append;
 use nigh_proto::Instant;
 use nigh_proto::shards::record::Blob;
-use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, Ticket};
+use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, MethodIndex, Ticket};
 
 use crate::durable::Durable;
 use crate::judge::{Asked, Heard, LedgerJudge, LogJudge, Verdict};
@@ -47,10 +47,12 @@ pub(crate) struct Book {
     ledger: LedgerJudge,
     always: Vec<Always>,
     finally: Vec<Finally>,
-    entries: BTreeMap<Op, Entry>,
+    /// By operation, from 1 on; `None` of what is no call.
+    entries: Vec<Option<Entry>>,
+    /// By method's number, its names: made once, then shared.
+    names: Vec<Option<Names>>,
     /// In doubt, and what was asked.
     doubts: BTreeMap<CallId, (Op, Ticket)>,
-    ops: Op,
     /// By service: it does not answer before.
     down: Vec<(String, u64)>,
     /// Service → services it needs.
@@ -58,12 +60,20 @@ pub(crate) struct Book {
     calm_at: Option<u64>,
     wants_calm: bool,
     finished: bool,
-    closed: bool,
     /// While a budget is measured.
     measured: Option<Measured>,
     violation: Option<String>,
     hash: u64,
     trace: Option<Vec<String>>,
+}
+
+/// What the world is to do, or to know.
+pub(crate) struct Wishes {
+    pub(crate) violation: Option<String>,
+    /// Faults may end.
+    pub(crate) calm: bool,
+    /// What is left is to compare.
+    pub(crate) finish: bool,
 }
 
 /// What a call takes on the links that its process dialled.
@@ -85,7 +95,14 @@ struct Entry {
     open: bool,
 }
 
-#[derive(Clone)]
+/// Of a contract and of its method, and how that is declared.
+type Names = (Arc<str>, Arc<str>, Class);
+
+/// Where an operation stands.
+fn place(op: Op) -> usize {
+    op as usize - 1
+}
+
 struct Asking {
     of: Arc<str>,
     key: Option<Bytes>,
@@ -111,16 +128,15 @@ impl Book {
             ledger: LedgerJudge::default(),
             always,
             finally: vec![],
-            entries: BTreeMap::new(),
+            entries: Vec::with_capacity(256),
+            names: vec![],
             doubts: BTreeMap::new(),
-            ops: 0,
             down: vec![],
             needs,
             calm_at: None,
             wants_calm: false,
             finished: false,
             measured: None,
-            closed: false,
             violation: None,
             hash: 0,
             trace: trace.then(Vec::new),
@@ -170,21 +186,17 @@ impl Book {
     pub(crate) fn finish(&mut self) {
         self.finished = true;
     }
-    pub(crate) fn take_finished(&mut self) -> bool {
-        std::mem::take(&mut self.finished)
-    }
-    pub(crate) fn close(&mut self) {
-        self.closed = true;
-    }
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+    /// What is asked of the world since this was asked last: nothing, nearly always.
+    pub(crate) fn take_wishes(&mut self) -> Option<Wishes> {
+        if !self.finished && !self.wants_calm && self.violation.is_none() {
+            return None;
+        }
+        let (calm, finish) = (std::mem::take(&mut self.wants_calm), std::mem::take(&mut self.finished));
+        Some(Wishes { violation: self.violation.take(), calm, finish })
     }
     /// Clients have done all they wanted: faults may end.
     pub(crate) fn want_calm(&mut self) {
         self.wants_calm = true;
-    }
-    pub(crate) fn take_wants_calm(&mut self) -> bool {
-        std::mem::take(&mut self.wants_calm)
     }
     pub(crate) fn calm(&mut self, at: u64) {
         self.calm_at = Some(at);
@@ -233,10 +245,12 @@ impl Book {
 
 /// What clients ask and hear.
 impl Book {
-    pub(crate) fn asked(&mut self, client: u16, process: u16, ask: &Ask) -> Op {
-        self.ops += 1;
-        let op = self.ops;
-        let Some(what) = self.asking(ask) else { return op };
+    /// `args` are encoded if it is a method's.
+    pub(crate) fn asked(&mut self, client: u16, process: u16, ask: &Ask, args: &Bytes) -> Op {
+        let what = self.asking(ask, args);
+        self.entries.push(None);
+        let op = self.entries.len() as Op;
+        let Some(what) = what else { return op };
         self.mark(1 << 32 | u64::from(client), &what.args);
         self.note(|| format!("client {client} asks process {process}: [{op}] {}", shown(&what)));
         let is_write = what.class != Class::Read && what.key.is_some() && what.is_settle.is_none();
@@ -244,24 +258,46 @@ impl Book {
         if !is_write && entry.what.is_settle.is_none() {
             self.tell_judge(op, &entry);
         }
-        self.entries.insert(op, entry);
+        self.put(op, entry);
         op
     }
 
-    fn asking(&self, ask: &Ask) -> Option<Asking> {
+    /// Takes an entry out, to be put back.
+    fn take(&mut self, op: Op) -> Option<Entry> {
+        self.entries.get_mut(place(op))?.take()
+    }
+
+    fn put(&mut self, op: Op, entry: Entry) {
+        self.entries[place(op)] = Some(entry);
+    }
+
+    /// Of a contract and its method.
+    fn names(&mut self, index: MethodIndex) -> Option<Names> {
+        let at = index.0 as usize;
+        if let Some(Some(names)) = self.names.get(at) {
+            return Some(names.clone());
+        }
+        let (contract, method) = self.catalogue.method(index)?;
+        let names = (contract.name.as_str().into(), method.name.into(), method.class);
+        self.names.resize(self.names.len().max(at + 1), None);
+        self.names[at] = Some(names);
+        self.names[at].clone()
+    }
+
+    fn asking(&mut self, ask: &Ask, args: &Bytes) -> Option<Asking> {
         let keyed = match &ask.identity {
             Identity::Once(key) | Identity::Reserved(_, Some(key)) => Some(key.clone()),
             _ => None,
         };
         match &ask.what {
-            What::Method { method, key, args } => {
-                let (contract, method) = self.catalogue.method(*method)?;
+            What::Method { method, key, .. } => {
+                let (of, method, class) = self.names(*method)?;
                 Some(Asking {
-                    of: contract.name.as_str().into(),
+                    of,
                     key: key.clone(),
-                    method: method.name.into(),
-                    args: args.to_bytes(),
-                    class: method.class,
+                    method,
+                    args: args.clone(),
+                    class,
                     keyed: keyed.map(|key| Keyed { principal: String::new(), key }),
                     is_settle: None,
                 })
@@ -280,34 +316,48 @@ impl Book {
     }
 
     fn tell_judge(&mut self, op: Op, entry: &Entry) {
-        let Asking { of, key, method, args, class, keyed, .. } = entry.what.clone();
-        let client = u32::from(entry.client);
-        let asked = Asked { op, client, id: entry.id, entity: of, key, method, args, class, keyed };
+        let Asking { of, key, method, args, class, keyed, .. } = &entry.what;
+        let asked = Asked {
+            op,
+            client: u32::from(entry.client),
+            id: entry.id,
+            entity: of.clone(),
+            key: key.clone(),
+            method: method.clone(),
+            args: args.clone(),
+            class: *class,
+            keyed: keyed.clone(),
+        };
         let judged = self.judge.asked(Instant::from_nanos(entry.at), asked);
         self.check(judged);
     }
 
     /// A writing call was accepted under this id.
     pub(crate) fn started(&mut self, op: Op, id: CallId) {
-        let Some(mut entry) = self.entries.remove(&op) else { return };
+        let Some(mut entry) = self.take(op) else { return };
         if entry.id.is_none() && entry.what.is_settle.is_none() && entry.what.class != Class::Read {
             entry.id = Some(id);
             if entry.what.key.is_some() {
                 self.tell_judge(op, &entry);
             }
         }
-        self.entries.insert(op, entry);
+        self.put(op, entry);
     }
 
     pub(crate) fn answered(&mut self, op: Op, outcome: &Outcome) {
-        let Some(entry) = self.entries.get_mut(&op) else { return };
+        let Some(mut entry) = self.take(op) else { return };
         entry.open = false;
-        let (at, id, what) = (Instant::from_nanos(now()), entry.id, entry.what.clone());
-        let asked_at = entry.at;
+        self.hears(op, &entry, outcome);
+        self.put(op, entry);
+    }
+
+    fn hears(&mut self, op: Op, entry: &Entry, outcome: &Outcome) {
+        let Entry { client, at: asked_at, what, id, .. } = entry;
+        let at = Instant::from_nanos(now());
         self.mark(2 << 32 | op, &[]);
         self.note(|| format!("[{op}] hears {}", told(outcome)));
         if let Some(ticket) = &what.is_settle {
-            return self.settled(op, ticket, outcome);
+            return self.settled(*client, ticket, outcome);
         }
         if let Outcome::InDoubt(ticket) = outcome
             && what.key.is_some()
@@ -320,11 +370,11 @@ impl Book {
             self.check(judged);
         }
         if let Some(calm) = self.calm_at
-            && asked_at > calm + GRACE
+            && *asked_at > calm + GRACE
             && matches!(outcome, Outcome::InDoubt(_) | Outcome::NotDone(Cause::Deadline | Cause::Stopped))
             && !self.is_excused(&what.of)
         {
-            let shown = shown(&what);
+            let shown = shown(what);
             self.violate(format!(
                 "goes on: faults had ended, and {shown} was not answered: {}",
                 told(outcome)
@@ -338,7 +388,7 @@ impl Book {
         needs.chain([of]).any(|service| self.down.iter().any(|(down, _)| down == service))
     }
 
-    fn settled(&mut self, op: Op, ticket: &Ticket, outcome: &Outcome) {
+    fn settled(&mut self, client: u16, ticket: &Ticket, outcome: &Outcome) {
         let verdict = match outcome {
             Outcome::Done { value, .. } => Verdict::Done(value.to_bytes()),
             Outcome::Failed(error) => Verdict::Failed(error.to_bytes()),
@@ -349,15 +399,14 @@ impl Book {
             _ => return,
         };
         self.doubts.remove(&ticket.id);
-        let by = self.entries.get(&op).map_or(0, |entry| u32::from(entry.client));
-        let judged =
-            self.judge.settled(Instant::from_nanos(now()), by, ticket.id, ticket.fingerprint, verdict);
+        let (at, by) = (Instant::from_nanos(now()), u32::from(client));
+        let judged = self.judge.settled(at, by, ticket.id, ticket.fingerprint, verdict);
         self.check(judged);
     }
 
     /// Whoever asked has let go.
     pub(crate) fn dropped(&mut self, op: Op) {
-        let Some(entry) = self.entries.get_mut(&op) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(place(op)) else { return };
         entry.open = false;
         let is_judged = entry.what.is_settle.is_none()
             && (entry.what.key.is_none() || entry.what.class == Class::Read || entry.id.is_some());
@@ -374,8 +423,9 @@ impl Book {
 
     /// What nobody was answered yet.
     pub(crate) fn open(&self) -> Vec<String> {
-        let open = self.entries.iter().filter(|(_, entry)| entry.open);
-        let line = |(op, entry): (&Op, &Entry)| {
+        let entries = (1..).zip(&self.entries).filter_map(|(op, entry)| Some((op, entry.as_ref()?)));
+        let open = entries.filter(|(_, entry)| entry.open);
+        let line = |(op, entry): (Op, &Entry)| {
             format!("[{op}] client {} at process {}: {}", entry.client, entry.process, shown(&entry.what))
         };
         open.map(line).collect()

@@ -16,7 +16,12 @@ struct Points {
     fire: bool,
     /// As they were met; there are few.
     visited: Vec<(&'static str, Point)>,
+    /// By address, where each stands that was met last there: a guess.
+    guesses: [u8; GUESSES],
 }
+
+/// Points of nigh are two dozen.
+const GUESSES: usize = 64;
 
 /// One point in one run; its stream is its own, so that a visit more of another moves nothing here.
 struct Point {
@@ -35,7 +40,7 @@ pub(crate) struct Installed {
 impl Installed {
     /// Without `fire` none fires; visits are kept all the same.
     pub(crate) fn new(seed: u64, fire: bool) -> Self {
-        POINTS.set(Some(Points { seed, fire, visited: vec![] }));
+        POINTS.set(Some(Points { seed, fire, visited: Vec::with_capacity(32), guesses: [0; GUESSES] }));
         nigh::__private::buggify_install(Some(decide));
         Installed { _here: std::marker::PhantomData }
     }
@@ -67,13 +72,16 @@ fn decide(name: &'static str) -> bool {
     POINTS.with_borrow_mut(|points| {
         let Some(points) = points else { return false };
         // One literal has one address, nearly always; what it says decides.
-        let at = points.visited.iter().position(|(met, _)| std::ptr::eq(*met, name));
-        let at = at.or_else(|| points.visited.iter().position(|(met, _)| *met == name));
-        let at = at.unwrap_or_else(|| {
-            let mut rng = Rng::of(points.seed, name, u64::MAX);
-            points.visited.push((name, Point { is_on: rng.chance(1, 2), rng, fired: 0 }));
-            points.visited.len() - 1
-        });
+        let guess = &mut points.guesses[name.as_ptr().addr() / 8 % GUESSES];
+        let mut at = usize::from(*guess);
+        if points.visited.get(at).is_none_or(|(met, _)| !std::ptr::eq(*met, name)) {
+            at = points.visited.iter().position(|(met, _)| *met == name).unwrap_or_else(|| {
+                let mut rng = Rng::of(points.seed, name, u64::MAX);
+                points.visited.push((name, Point { is_on: rng.chance(1, 2), rng, fired: 0 }));
+                points.visited.len() - 1
+            });
+            *guess = u8::try_from(at).unwrap_or(u8::MAX);
+        }
         let point = &mut points.visited[at].1;
         let fires = points.fire && point.is_on && point.rng.chance(1, 4);
         point.fired += u64::from(fires);

@@ -31,11 +31,16 @@ pub(crate) const PROCESSES_MAX: u16 = 64;
 
 /// Something of this process was asked or awaited: it may have something to send.
 pub(crate) fn touch(process: u16) {
-    TOUCHED.set(TOUCHED.get() | 1 << process);
+    mark(process);
     if tasks::current().is_none() {
         // From a bare task of tokio's: nobody would look after the process.
         tasks::touch(Owner { node: process, incarnation: 0 });
     }
+}
+
+/// As [`touch`], of whoever looks after all processes before it hands on: the world, while it handles an event.
+pub(crate) fn mark(process: u16) {
+    TOUCHED.set(TOUCHED.get() | 1 << process);
 }
 
 /// The processes touched since this was asked last, one bit each.
@@ -50,7 +55,7 @@ pub(crate) fn take_started() -> Option<CallId> {
 
 /// Processes that ended by themselves, and why, since this was asked last.
 pub(crate) fn take_ended() -> Vec<(Owner, String)> {
-    ENDED.take()
+    ENDED.with_borrow_mut(|ended| if ended.is_empty() { Vec::new() } else { std::mem::take(ended) })
 }
 
 /// Nothing is left over from the run before.

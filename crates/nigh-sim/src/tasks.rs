@@ -233,12 +233,14 @@ fn land(abroad: &Abroad, runnable: Runnable) {
 pub(crate) fn fetch_landed() {
     let landed = ABROAD.with_borrow(|abroad| {
         let abroad = abroad.as_ref()?;
-        let any = abroad.any.swap(false, Ordering::Acquire);
+        // Looked at before each event: a look is cheaper than a swap.
+        let any = abroad.any.load(Ordering::Relaxed) && abroad.any.swap(false, Ordering::Acquire);
         any.then(|| {
             std::mem::take(&mut abroad.inner.lock().unwrap_or_else(PoisonError::into_inner).runnables)
         })
     });
-    for runnable in landed.into_iter().flatten() {
+    let Some(landed) = landed else { return };
+    for runnable in landed {
         let owner = runnable.metadata().owner;
         TASKS.with_borrow_mut(|tasks| tasks.foreign.push(owner));
         ready(runnable);
@@ -327,7 +329,10 @@ pub(crate) fn touch(owner: Owner) {
 
 /// Who was touched since this was asked last, in that order.
 pub(crate) fn take_touched() -> Vec<Owner> {
-    TASKS.with_borrow_mut(|tasks| std::mem::take(&mut tasks.touched))
+    TASKS.with_borrow_mut(|tasks| match tasks.touched.is_empty() {
+        true => Vec::new(),
+        false => std::mem::take(&mut tasks.touched),
+    })
 }
 
 /// Tasks that have not ended.

@@ -15,6 +15,7 @@ use nigh_proto::shards::ShardId;
 use nigh_wire::Bytes;
 
 use crate::board::Board;
+use crate::book::Wishes;
 use crate::host::{self, Stage};
 use crate::network::{Network, Side};
 use crate::plan::{Counts, Planned};
@@ -136,6 +137,8 @@ pub(crate) struct World {
     clients: Option<Clients>,
     /// What must not have happened.
     pub(crate) violation: Option<String>,
+    /// All was compared: the run is over.
+    closed: bool,
 }
 
 impl World {
@@ -169,6 +172,7 @@ impl World {
             calm: false,
             clients: Some(clients),
             violation: None,
+            closed: false,
         }
     }
 
@@ -236,25 +240,22 @@ impl World {
             for (owner, why) in take_ended() {
                 self.ended_by_itself(stage, owner, &why);
             }
-            let touched = take_touched();
+            let mut touched = take_touched();
             if touched == 0 {
                 break;
             }
-            for process in 0..self.processes.len() as u16 {
-                if touched & 1 << process != 0 {
-                    self.visit(stage, process);
-                }
+            while touched != 0 {
+                self.visit(stage, touched.trailing_zeros() as u16);
+                touched &= touched - 1;
             }
         }
-        let (violation, calm, finished) = {
-            let mut book = self.board.book();
-            (book.take_violation(), book.take_wants_calm(), book.take_finished())
-        };
+        let wishes = self.board.book().take_wishes();
+        let Some(Wishes { violation, calm, finish }) = wishes else { return };
         violation.into_iter().for_each(|violation| self.violate(violation));
         if calm {
             stage.push(stage.now(), Event::Calm);
         }
-        if finished {
+        if finish {
             stage.push(stage.now(), Event::Finish);
         }
     }
@@ -315,6 +316,6 @@ impl host::World for World {
     }
 
     fn is_over(&self) -> bool {
-        self.violation.is_some() || self.board.book().is_closed()
+        self.violation.is_some() || self.closed
     }
 }

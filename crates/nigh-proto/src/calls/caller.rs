@@ -201,6 +201,22 @@ impl<W> Caller<W> {
         call.what.ticket(call.id)
     }
 
+    /// The id of an open call that may come to be in doubt.
+    pub fn doubtful(&self, handle: Handle) -> Option<CallId> {
+        let call = self.schedule.open.get(&handle.0)?;
+        call.what.may_doubt().then_some(call.id)
+    }
+
+    /// True if there is anything to write to that peer.
+    pub fn has_transmit(&self, to: PeerId) -> bool {
+        self.schedule.peers.get(&to).is_some_and(|peer| peer.queue.len() + peer.cancels.len() > 0)
+    }
+
+    /// True if something settled and was not polled yet.
+    pub fn has_settled(&self) -> bool {
+        !self.settled.is_empty()
+    }
+
     /// The next copy to write on the link to that peer; it counts as sent. Lowest number first (R2).
     pub fn poll_transmit(&mut self, now: Instant, to: PeerId) -> Option<(Slot, Request)> {
         loop {

@@ -95,8 +95,19 @@ impl Link {
         }
         self.heard = now;
         self.ping_at = now.saturating_add(self.config.idle_timeout / 3);
-        self.partial.extend_from_slice(bytes);
-        let taken = self.take_frames(clock);
+        let taken = if self.partial.is_empty() {
+            // Whole frames, nearly always: read where they lie.
+            let taken = self.take_frames(clock, bytes);
+            taken.map(|taken| self.partial.extend_from_slice(&bytes[taken..]))
+        } else {
+            self.partial.extend_from_slice(bytes);
+            let mut whole = std::mem::take(&mut self.partial);
+            let taken = self.take_frames(clock, &whole);
+            taken.map(|taken| {
+                whole.advance(taken);
+                self.partial = whole;
+            })
+        };
         if let Err(error) = &taken {
             self.end(error.clone());
         }
@@ -170,23 +181,22 @@ impl Link {
         self.peer.as_ref()
     }
 
-    fn take_frames(&mut self, clock: Time) -> Result<(), LinkError> {
+    /// Takes whole frames, and says how many bytes they were.
+    fn take_frames(&mut self, clock: Time, bytes: &[u8]) -> Result<usize, LinkError> {
+        let mut rest = bytes;
         loop {
-            let Some(length) = self.partial.first_chunk::<LENGTH_SIZE>() else { return Ok(()) };
+            let taken = bytes.len() - rest.len();
+            let Some((length, body)) = rest.split_first_chunk::<LENGTH_SIZE>() else { return Ok(taken) };
             let length = u32::from_le_bytes(*length) as usize;
             // A stranger is heard out for a hello and no longer.
             let most = if self.peer.is_some() { FRAME_SIZE_MAX } else { HELLO_SIZE_MAX };
             if length > most {
                 return Err(LinkError::PeerMisbehaved(Misbehaviour::TooLong { length, most }));
             }
-            if self.partial.len() < LENGTH_SIZE + length {
-                return Ok(());
-            }
-            self.partial.advance(LENGTH_SIZE);
+            let Some((body, after)) = body.split_at_checked(length) else { return Ok(taken) };
             // Each frame gets memory of its own: what is kept of one must not keep a whole read alive.
-            let body = Bytes::copy_from_slice(&self.partial[..length]);
-            self.partial.advance(length);
-            let frame = frame::read(&body, self.peer.is_none())?;
+            let frame = frame::read(&Bytes::copy_from_slice(body), self.peer.is_none())?;
+            rest = after;
             self.take(clock, frame)?;
         }
     }

@@ -176,7 +176,7 @@ impl<P: Program> LogJudge<P> {
             let other = format!("`{}` on {} {}", ran.method, ran.entity, Show(&ran.key));
             return wrong(Judgement::Asked, format!("{asked} is recorded at {place} as {other}"));
         }
-        let Some(index) = self.shadows.index(&self.program, target) else {
+        let Some(index) = asked.index else {
             return wrong(Judgement::Asked, format!("{asked} ran at {place}, and there is no such entity"));
         };
         match ran.id {
@@ -325,20 +325,22 @@ impl<P: Program> LogJudge<P> {
 impl ShardLog {
     /// The blob stands where the log ends, under an epoch and at a time that do not fall.
     fn extend(&mut self, shard: ShardId, epoch: Epoch, blob: &Blob) -> Result<(), String> {
-        let at = format!("the blob at {} of shard {}", blob.first.0, shard.0);
+        let at = || format!("the blob at {} of shard {}", blob.first.0, shard.0);
         if blob.first.0 != self.next {
             let what = if blob.first.0 < self.next { "is written over" } else { "leaves a gap after" };
-            return Err(format!("{at} {what} a log that is durable up to {}", self.next));
+            return Err(format!("{} {what} a log that is durable up to {}", at(), self.next));
         }
         let last = self.epochs.last().map(|(_, epoch)| *epoch);
         if last.is_some_and(|last| epoch < last) || self.taken.is_some_and(|taken| epoch != taken) {
             let held = self.taken.max(last).map_or(0, |epoch| epoch.0);
-            return Err(format!("{at} is of epoch {}, and the shard is of epoch {held}", epoch.0));
+            return Err(format!("{} is of epoch {}, and the shard is of epoch {held}", at(), epoch.0));
         }
         if blob.time < self.time {
             return Err(format!(
-                "{at} is of log time {:?}, and the one before of {:?}",
-                blob.time, self.time
+                "{} is of log time {:?}, and the one before of {:?}",
+                at(),
+                blob.time,
+                self.time
             ));
         }
         for (index, record) in blob.records.iter().enumerate() {
@@ -350,7 +352,8 @@ impl ShardLog {
             if time < self.record_time || time > blob.time {
                 let (before, end) = (self.record_time, blob.time);
                 return Err(format!(
-                    "{at}: record {index} is of {time:?}, not between {before:?} and {end:?}"
+                    "{}: record {index} is of {time:?}, not between {before:?} and {end:?}",
+                    at()
                 ));
             }
             self.record_time = time;

@@ -8,7 +8,7 @@ use crate::host::Stage;
 use crate::network::Side;
 use crate::plan::{Fault, Left};
 use crate::points;
-use crate::surroundings::{nanos, touch};
+use crate::surroundings::{mark, nanos};
 
 /// How long a sync that never returns holds a process up before somebody kills it.
 const STUCK: Duration = Duration::from_millis(800);
@@ -114,8 +114,8 @@ impl World {
                 // The listener notices only after it has read what was left behind.
                 let at = self.network.send(stage.now(), wire, Side::Dialler);
                 at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, Side::Listener)));
-                touch(listener.node);
-                touch(dialler.node);
+                mark(listener.node);
+                mark(dialler.node);
             }
         }
         self.gone(stage, wire, Side::Dialler);

@@ -30,10 +30,13 @@ use crate::shards::reply::ReplyTo;
 /// The process that has what this one has not.
 pub(crate) const PEER: PeerId = PeerId(1);
 
+/// The machine of this process's calls.
+pub(crate) type Machine = Caller<oneshot::Sender<Settled>>;
+
 /// The caller of this process.
 pub(crate) struct Calls {
     pub(crate) clock: Clock,
-    machine: Mutex<Caller<oneshot::Sender<Settled>>>,
+    machine: Mutex<Machine>,
     owner: OnceLock<Weak<Owner>>,
     /// Wakes the link of the peer: there is something to write.
     pub(crate) link: Notify,
@@ -63,7 +66,7 @@ impl Calls {
         assert!(self.owner.set(Arc::downgrade(owner)).is_ok(), "a node has one owner");
     }
 
-    fn machine(&self) -> MutexGuard<'_, Caller<oneshot::Sender<Settled>>> {
+    fn machine(&self) -> MutexGuard<'_, Machine> {
         self.machine.lock().expect("no user code runs under this lock")
     }
 
@@ -77,7 +80,7 @@ impl Calls {
             }
             let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);
             if let (true, Ok(handle)) = (self.clock.is_watched(), &started) {
-                machine.ticket(*handle).into_iter().for_each(|ticket| self.clock.started(ticket.id));
+                machine.doubtful(*handle).into_iter().for_each(|id| self.clock.started(id));
             }
             (started, self.transmit_local(&mut machine), machine.poll_timeout())
         };
@@ -149,8 +152,11 @@ impl Calls {
     }
 
     /// Copies for the owner of this process.
-    fn transmit_local(&self, machine: &mut Caller<oneshot::Sender<Settled>>) -> Vec<Work> {
+    fn transmit_local(&self, machine: &mut Machine) -> Vec<Work> {
         let mut work = Vec::new();
+        if !machine.has_transmit(PeerId::LOCAL) {
+            return work;
+        }
         let now = self.clock.now();
         while let Some((slot, request)) = machine.poll_transmit(now, PeerId::LOCAL) {
             let reply = ReplyTo::Local(slot);
@@ -203,16 +209,29 @@ impl Calls {
     }
 
     /// What the link of the peer does with the machine, under its lock.
-    pub(crate) fn with_link<R>(
+    pub(crate) fn with_link<R>(&self, f: impl FnOnce(&mut Machine, Instant, Time) -> R) -> R {
+        self.with(self.machine(), f)
+    }
+
+    /// As [`Calls::with_link`], if there is anything to write to that peer: links ask at each of their turns.
+    pub(crate) fn transmit(&self, to: PeerId, f: impl FnOnce(&mut Machine, Instant)) {
+        let machine = self.machine();
+        if machine.has_transmit(to) || machine.has_settled() {
+            self.with(machine, |machine, now, _| f(machine, now));
+        }
+    }
+
+    fn with<R>(
         &self,
-        f: impl FnOnce(&mut Caller<oneshot::Sender<Settled>>, Instant, Time) -> R,
+        mut machine: MutexGuard<'_, Machine>,
+        f: impl FnOnce(&mut Machine, Instant, Time) -> R,
     ) -> R {
         let (result, settled, work, due) = {
-            let mut machine = self.machine();
             let result = f(&mut machine, self.clock.now(), self.clock.wall());
             let settled = take_settled(&mut machine);
             (result, settled, self.transmit_local(&mut machine), machine.poll_timeout())
         };
+        drop(machine);
         tell(settled);
         self.submit(work);
         if due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)) {
@@ -287,7 +306,10 @@ pub(crate) fn asked(request: Request, placed: Option<(ShardId, Fingerprint)>) ->
 
 type SettledCalls = Vec<(oneshot::Sender<Settled>, Settled)>;
 
-fn take_settled(machine: &mut Caller<oneshot::Sender<Settled>>) -> SettledCalls {
+fn take_settled(machine: &mut Machine) -> SettledCalls {
+    if !machine.has_settled() {
+        return Vec::new();
+    }
     std::iter::from_fn(|| machine.poll_settled()).collect()
 }
 

@@ -173,14 +173,14 @@ impl LinkEnd {
 
     /// What goes out, while the peer takes it.
     fn fill(&mut self) {
-        if self.link.is_writable() {
+        if self.link.is_writable() && self.server.outbox.has_any() {
             for frame in self.server.answers() {
                 self.send(&frame);
             }
         }
         let (Some(to), true) = (self.asks, self.up) else { return };
         let link = &mut self.link;
-        self.local.calls.with_link(|machine, now, _| {
+        self.local.calls.transmit(to, |machine, now| {
             while link.is_writable() {
                 let Some((slot, request)) = machine.poll_transmit(now, to) else { break };
                 link.send(&Frame::Ask { slot, request }).expect("the caller bounds a call below a frame");

@@ -1,5 +1,6 @@
 //! Answers on their way to one link. Bounded by what the link may have open: 1,024.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use nigh_proto::calls::caller::Slot;
@@ -10,6 +11,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Outbox {
     answers: Mutex<Vec<(Slot, Result<Answer, Refusal>)>>,
+    /// There are some: asked at each turn of a link, without the lock.
+    any: AtomicBool,
     notify: Notify,
 }
 
@@ -19,12 +22,22 @@ impl Outbox {
     }
     /// Adds an answer. Nobody may be left to send it: then it goes with the link.
     pub(crate) fn push(&self, slot: Slot, answer: Result<Answer, Refusal>) {
-        self.answers.lock().expect("holders only move").push((slot, answer));
+        {
+            let mut answers = self.answers.lock().expect("holders only move");
+            answers.push((slot, answer));
+            self.any.store(true, Ordering::Release);
+        }
         self.notify.notify_one();
     }
     /// Takes what there is, in order.
     pub(crate) fn take(&self) -> Vec<(Slot, Result<Answer, Refusal>)> {
-        std::mem::take(&mut *self.answers.lock().expect("holders only move"))
+        let mut answers = self.answers.lock().expect("holders only move");
+        self.any.store(false, Ordering::Release);
+        std::mem::take(&mut *answers)
+    }
+    /// True if there are any. Who adds one wakes the link after it.
+    pub(crate) fn has_any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
     }
     /// Waits until something was added since the last wait. Cancel safe.
     pub(crate) async fn wait(&self) {

@@ -86,6 +86,9 @@ impl Core {
 
     /// Shards of which is to be asked whether they are still ours, and under which epoch.
     pub(crate) fn take_asking(&mut self) -> Vec<(ShardId, Epoch)> {
+        if self.asking.is_empty() {
+            return Vec::new();
+        }
         let asking = std::mem::take(&mut self.asking);
         asking.into_iter().map(|shard| (shard, self.shards[shard.0 as usize].epoch())).collect()
     }

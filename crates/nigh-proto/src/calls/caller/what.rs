@@ -141,6 +141,15 @@ impl What {
         }
     }
 
+    /// True if it may have happened without its caller's knowing.
+    pub(super) fn may_doubt(&self) -> bool {
+        match self {
+            Self::Call(_) => true,
+            Self::Serve(serve) => serve.class != Class::Read,
+            Self::View { .. } | Self::Settle { .. } | Self::List { .. } => false,
+        }
+    }
+
     /// The paper on which a doubt of it is written, under this id; `None` if it is never in doubt.
     pub fn ticket(&self, id: CallId) -> Option<Ticket> {
         let settles_until = id.birth.saturating_add(RETENTION);

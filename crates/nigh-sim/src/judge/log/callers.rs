@@ -101,12 +101,12 @@ impl<P: Program> LogJudge<P> {
     pub fn asked(&mut self, now: Instant, asked: Asked) -> Result<(), Violation> {
         let Asked { op, client, id, entity, key, method, args, class, keyed } = asked;
         let (is_service, target) = (key.is_none(), Target { entity, key: key.unwrap_or_default() });
-        let intent = Arc::new(Intent { op, client, at: now, id, target, method, args, class, keyed });
+        let index = if is_service { None } else { self.shadows.index(&self.program, &target) };
+        let intent = Arc::new(Intent { op, client, at: now, id, target, index, method, args, class, keyed });
         let kind = if is_service {
             self.services.extend(id);
             Kind::Serve
         } else {
-            let index = self.shadows.index(&self.program, &intent.target);
             if class == Class::Read {
                 Kind::View(index, index.map_or(0, |index| self.shadows.of(index).seen))
             } else {
@@ -263,6 +263,7 @@ impl<P: Program> LogJudge<P> {
             }
             return Ok(());
         };
+        let asked = call.asked.clone();
         call.agree(now, Told::Ran(outcome.clone()), whom)?;
         let told = Returned(&outcome);
         let fate = self.fates.get(&id);
@@ -285,8 +286,7 @@ impl<P: Program> LogJudge<P> {
                 return wrong(Judgement::Honest, format!("{text}, durable up to {next}"));
             }
         }
-        let target = self.calls[&key].asked.as_ref().map(|asked| &asked.target);
-        if let Some(index) = target.and_then(|target| self.shadows.index(&self.program, target)) {
+        if let Some(index) = asked.and_then(|asked| asked.index) {
             let shadow = self.shadows.of_mut(index);
             shadow.show(shadow.changes_before(place.position + 1));
         }

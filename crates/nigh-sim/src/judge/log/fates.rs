@@ -42,6 +42,8 @@ pub(super) struct Intent {
     pub(super) at: Instant,
     pub(super) id: Option<CallId>,
     pub(super) target: Target,
+    /// The target's number; `None` of a service, or if there is no such entity.
+    pub(super) index: Option<usize>,
     pub(super) method: Arc<str>,
     pub(super) args: Bytes,
     pub(super) class: Class,
