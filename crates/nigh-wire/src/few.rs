@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 
-/// Bytes up to this many lie beside their count: with it they take 128, which allocators have a size for.
-const FEW_MAX: usize = 119;
+/// Bytes up to this many lie beside their count: with it they take 256. All sizes are such that allocators have them.
+const FEW_MAX: usize = 247;
 
 /// Room for `N` bytes, of which so many count.
 struct Few<const N: usize> {
@@ -37,7 +37,9 @@ pub fn copied(bytes: &[u8]) -> Bytes {
         0 => Bytes::new(),
         1..=23 => Few::<23>::copied(bytes),
         24..=55 => Few::<55>::copied(bytes),
-        56..=FEW_MAX => Few::<FEW_MAX>::copied(bytes),
+        56..=119 => Few::<119>::copied(bytes),
+        120..=183 => Few::<183>::copied(bytes),
+        184..=FEW_MAX => Few::<FEW_MAX>::copied(bytes),
         _ => Bytes::copy_from_slice(bytes),
     }
 }

@@ -268,13 +268,16 @@ impl<'a> Walk<'a> {
     }
 
     fn escaped(&mut self, bytes: &[u8]) {
-        for &b in bytes {
-            self.out.push(b);
-            let ends_early = b == 0; // mutant order-zero-unescaped: let ends_early = false;
-            if ends_early {
-                self.out.push(ZERO_INSIDE);
-            }
+        let mut rest = bytes;
+        loop {
+            let zero = rest.iter().position(|b| *b == 0); // mutant order-zero-unescaped: let zero = None::<usize>;
+            let Some(zero) = zero else { break };
+            let (part, after) = rest.split_at(zero + 1);
+            self.out.extend_from_slice(part);
+            self.out.push(ZERO_INSIDE);
+            rest = after;
         }
+        self.out.extend_from_slice(rest);
         self.out.extend(END);
     }
 }

@@ -124,6 +124,16 @@ async fn a_panic_is_undone_and_told_as_not_done() {
     assert_eq!(nigh.call(Wallet::at("ada").balance()).await, Ok((5, 0)));
 }
 
+/// Nothing else happens in this process that would tell it.
+#[tokio::test]
+async fn a_call_without_time_is_told_at_once() {
+    let node = memory().await;
+    let call = node.handle().call(Wallet::at("ada").deposit(1)).within(Duration::ZERO);
+    let told = tokio::time::timeout(Duration::from_secs(10), call.into_future()).await;
+    assert_eq!(told.expect("it is told"), Err(CallError::NotDone(Cause::Deadline)));
+    node.stop().await.expect("it stops");
+}
+
 #[tokio::test]
 async fn batches_answer_in_the_order_given() {
     let node = memory().await;

@@ -500,7 +500,8 @@ impl<W> Caller<W> {
         let seat = what.place().map(|Place { shard, chain }| {
             let era = self.ledger.era();
             self.ledger.open(shard, number);
-            let chain = chain.map(|(entity, key)| self.schedule.chains.join((era, entity, key), number));
+            let chain =
+                chain.map(|(entity, key)| self.schedule.chains.join((era, shard, entity, key), number));
             Seat { era, shard, chain }
         });
         (CallId { caller: self.id, number, birth }, seat)

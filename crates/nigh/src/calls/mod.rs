@@ -73,17 +73,22 @@ impl Calls {
     /// Opens a call and hands its first copy on. The future gives its outcome; dropped, it lets go of the call.
     pub(crate) fn start(self: &Arc<Self>, to: PeerId, what: What, within: Duration) -> Waiting {
         let (waiter, outcome) = oneshot::channel();
-        let (started, work, due) = {
+        let (started, settled, work, due) = {
             let mut machine = self.machine();
-            if machine.is_stalled(self.clock.now(), self.clock.wall(), to) || buggify!("caller.renews") {
+            let (now, wall) = (self.clock.now(), self.clock.wall());
+            if machine.is_stalled(now, wall, to) || buggify!("caller.renews") {
                 machine.renew(CallerId(self.clock.entropy()));
             }
-            let started = machine.start(self.clock.now(), self.clock.wall(), to, what, within, waiter);
+            let started = machine.start(now, wall, to, what, within, waiter);
             if let (true, Ok(handle)) = (self.clock.is_watched(), &started) {
                 machine.doubtful(*handle).into_iter().for_each(|id| self.clock.started(id));
             }
-            (started, self.transmit_local(&mut machine), machine.poll_timeout())
+            let work = self.transmit_local(&mut machine);
+            // One whose time was up before it left is told now: nothing else may come to pass that would tell it.
+            let settled = take_settled(&mut machine); // mutant expired-at-once-untold: let settled = SettledCalls::new();
+            (started, settled, work, machine.poll_timeout())
         };
+        tell(settled);
         let handle = match started {
             Ok(handle) => Some(handle),
             Err((waiter, refused)) => {
@@ -163,6 +168,10 @@ impl Calls {
             let placed = machine.placed(PeerId::LOCAL, slot);
             let (what, within) =
                 asked(request, placed).expect("services of this process are called directly");
+            // One, nearly always: room for four is more than what allocators have at hand.
+            if work.is_empty() {
+                work.reserve_exact(1);
+            }
             work.push(Work { what, due: now.saturating_add(within), reply });
         }
         // Nobody waits any more: what was not begun runs all the same, and its record goes with its number.

@@ -97,6 +97,10 @@ impl Server {
         }
         let (what, _) = asked(request, None).expect("services are served above");
         let reply = ReplyTo::Link(self.outbox.clone(), slot);
+        if work.is_empty() {
+            // One, nearly always.
+            work.reserve_exact(1);
+        }
         work.push(Work { what, due: now.saturating_add(left), reply });
         Ok(None)
     }

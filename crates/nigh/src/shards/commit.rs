@@ -187,10 +187,11 @@ pub(crate) fn handle_appended(
     let deliveries = {
         let mut core = owner.core();
         core.log_full = is_log_full(log.size_bytes());
-        let mut deliveries = Vec::new();
+        // An answer for each shard, at least.
+        let mut deliveries = Vec::with_capacity(shards.len());
         for shard in shards {
             core.shards[shard.0 as usize].handle_appended();
-            deliveries.extend(core.releases(shard));
+            core.release_into(shard, &mut deliveries);
         }
         deliveries
     };

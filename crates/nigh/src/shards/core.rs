@@ -130,6 +130,13 @@ impl Core {
 
     /// What the shard lets go now.
     pub(crate) fn releases(&mut self, shard: ShardId) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        self.release_into(shard, &mut deliveries);
+        deliveries
+    }
+
+    /// As [`Core::releases`], added to what others let go.
+    pub(crate) fn release_into(&mut self, shard: ShardId, deliveries: &mut Vec<Delivery>) {
         self.mark(shard);
         let machine = &mut self.shards[shard.0 as usize];
         if machine.poll_confirm() {
@@ -141,14 +148,12 @@ impl Core {
                 machine.handle_confirmed(true);
             }
         }
-        let mut deliveries = Vec::new();
         while let Some(release) = machine.poll_release() {
             deliveries.push(match release {
                 Release::Answer(to, answer) => Delivery { to, what: What::Answer(answer) },
                 Release::View(to, version) => Delivery { to, what: What::Read(version) },
             });
         }
-        deliveries
     }
 
     /// Rows that wait to be written back: of entities, and of what is remembered of calls.

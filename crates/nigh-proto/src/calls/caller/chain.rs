@@ -3,15 +3,18 @@
 //! At most one call of a chain is *held*: refused, waiting to be asked again. All later ones that are not
 //! under way wait behind it, so that a refusal costs one wait, not one per call.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use nigh_wire::Bytes;
 
 use super::ledger::Era;
+use crate::shards::ShardId;
 
-/// Entity and key, under one caller id: order holds within one id.
-pub(super) type ChainKey = (Era, Arc<str>, Bytes);
+/// Entity and key, under one caller id: order holds within one id. Their shard, which they decide, stands first: most
+/// keys are told apart by it, without a look at their bytes.
+pub(super) type ChainKey = (Era, ShardId, Arc<str>, Bytes);
 
 /// Names a chain while it has members: so that its key is looked up twice per call, not at every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,28 +38,16 @@ pub(super) struct Chains {
 
 impl Chains {
     pub(super) fn join(&mut self, key: ChainKey, number: u64) -> ChainId {
-        let id = match self.by_key.get(&key) {
-            Some(id) => *id,
-            None => self.make(key),
+        let id = match self.by_key.entry(key) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let id = make(&mut self.chains, &mut self.free, new.key().clone());
+                *new.insert(id)
+            }
         };
         let numbers = &mut self.chains[id.0].numbers;
         assert!(numbers.back().is_none_or(|last| *last < number), "numbers rise (R1)");
         numbers.push_back(number);
-        id
-    }
-
-    fn make(&mut self, key: ChainKey) -> ChainId {
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.chains[id.0].key = key.clone();
-                id
-            }
-            None => {
-                self.chains.push(Chain { key: key.clone(), numbers: VecDeque::new(), held: None });
-                ChainId(self.chains.len() - 1)
-            }
-        };
-        self.by_key.insert(key, id);
         id
     }
 
@@ -95,4 +86,14 @@ impl Chains {
     pub(super) fn hold(&mut self, id: ChainId, held: Option<u64>) {
         self.chains[id.0].held = held;
     }
+}
+
+/// A chain without numbers.
+fn make(chains: &mut Vec<Chain>, free: &mut Vec<ChainId>, key: ChainKey) -> ChainId {
+    if let Some(id) = free.pop() {
+        chains[id.0].key = key;
+        return id;
+    }
+    chains.push(Chain { key, numbers: VecDeque::new(), held: None });
+    ChainId(chains.len() - 1)
 }
