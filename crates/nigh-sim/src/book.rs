@@ -157,9 +157,13 @@ impl Book {
     /// Something happened that the seed decided.
     pub(crate) fn mark(&mut self, what: u64, bytes: &[u8]) {
         let mut hash = mix(self.hash ^ now()) ^ what;
-        for chunk in bytes.chunks(8) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            hash = mix(hash ^ u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
             let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
+            word[..rest.len()].copy_from_slice(rest);
             hash = mix(hash ^ u64::from_le_bytes(word));
         }
         self.hash = hash;

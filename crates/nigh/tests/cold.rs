@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use nigh::engine::{Ambient, Blueprint, Engine, Options};
 use nigh::prelude::*;
-use nigh::store::{Append, GroupId, MemoryStore, Open};
+use nigh::store::{Append, GroupId, Log, MemoryStore, Open};
 use nigh::{CallError, List};
 use nigh_proto::Instant;
 use nigh_proto::calls::request::Order;
@@ -152,29 +152,62 @@ impl Page {
     }
 }
 
-/// A process whose log is full refuses, and takes calls again once its log was cut: though nothing is appended meanwhile.
-#[test]
-fn a_full_log_is_cut_while_calls_are_refused() {
-    let store = MemoryStore::new(1, 7);
+/// A process of pages on this store, and its log.
+fn pages(store: &MemoryStore) -> (Engine, Box<dyn Log>) {
     let blueprint = Blueprint::new(App::new("pages").entity::<Page>()).expect("is right");
     let role = Role { entities: ["Page".to_owned()].into(), ..Role::default() };
     let memory_max = usize::MAX / 2;
     let options =
         Options { role: "all".into(), shards: 1, has_peer: false, shared: false, memory_max, backups: None };
     let opened = |_: Open<'_>| Ok(store.open());
-    let (mut engine, log) =
-        Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
-    let mut log = log.expect("it owns pages");
+    let (engine, log) = Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
+    (engine, log.expect("it owns pages"))
+}
+
+/// Makes durable what there is.
+fn append(engine: &Engine, log: &mut dyn Log) {
+    if let Some(group) = engine.poll_group(log) {
+        let appended = log.append(&group.appends);
+        engine.handle_appended(log, group, appended);
+    }
+}
+
+/// While a sync is slow, a sweep looks twice at what it waits for, and then not before the log moves.
+#[test]
+fn a_sweep_that_waits_looks_when_the_log_moves() {
+    let (mut engine, mut log) = pages(&MemoryStore::new(1, 7));
+    let nigh = engine.handle();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut write = |byte: u8| {
+        let mut call = Box::pin(nigh.call(Page::at(1u64).write(Bytes::from(vec![byte]))).into_future());
+        assert!(call.as_mut().poll(&mut context).is_pending(), "it is not durable yet");
+        call
+    };
+    let first = write(1);
+    append(&engine, log.as_mut());
+    let second = write(2);
+    let mut look = || (engine.sweep().expect("writes back"), engine.sweep_rests());
+    assert_eq!(
+        [look(), look(), look(), look()],
+        [(false, false), (false, false), (false, true), (false, true)]
+    );
+    append(&engine, log.as_mut());
+    let ended = (0..4).any(|_| engine.sweep().expect("writes back"));
+    assert!(ended, "what it waited for is durable");
+    drop((first, second));
+}
+
+/// A process whose log is full refuses, and takes calls again once its log was cut: though nothing is appended meanwhile.
+#[test]
+fn a_full_log_is_cut_while_calls_are_refused() {
+    let (mut engine, mut log) = pages(&MemoryStore::new(1, 7));
     let nigh = engine.handle();
     let mut write = |engine: &mut Engine, byte: u8| {
         let text = Bytes::from(vec![byte; 1_000_000]);
         let mut call = std::pin::pin!(nigh.call(Page::at(1u64).write(text)).into_future());
         let mut context = Context::from_waker(Waker::noop());
         let first = call.as_mut().poll(&mut context);
-        if let Some(group) = engine.poll_group(log.as_mut()) {
-            let appended = log.append(&group.appends);
-            engine.handle_appended(log.as_ref(), group, appended);
-        }
+        append(engine, log.as_mut());
         match first {
             Poll::Ready(outcome) => Poll::Ready(outcome),
             Poll::Pending => call.as_mut().poll(&mut context),

@@ -128,9 +128,12 @@ async fn a_panic_is_undone_and_told_as_not_done() {
 #[tokio::test]
 async fn a_call_without_time_is_told_at_once() {
     let node = memory().await;
-    let call = node.handle().call(Wallet::at("ada").deposit(1)).within(Duration::ZERO);
-    let told = tokio::time::timeout(Duration::from_secs(10), call.into_future()).await;
-    assert_eq!(told.expect("it is told"), Err(CallError::NotDone(Cause::Deadline)));
+    // The timer may look for the first, as it does when a node starts.
+    for _ in 0..3 {
+        let call = node.handle().call(Wallet::at("ada").deposit(1)).within(Duration::ZERO);
+        let told = tokio::time::timeout(Duration::from_secs(10), call.into_future()).await;
+        assert_eq!(told.expect("it is told"), Err(CallError::NotDone(Cause::Deadline)));
+    }
     node.stop().await.expect("it stops");
 }
 
