@@ -246,7 +246,10 @@ impl<F: Runs> Harness<'_, F> {
         let mut left = (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)).map(case);
         let mut next: Vec<Case> = left.by_ref().take(AT_ONCE).collect();
         while !next.is_empty() {
-            let ran = self.some(&next, first, settings.summary, &mut sum);
+            // One that runs twice ends its batch: runs follow each other as they would one by one.
+            let ends = next.iter().position(|case| runs_twice(case.seed - first));
+            let batch = &next[..ends.map_or(next.len(), |at| at + 1)];
+            let ran = self.some(batch, first, settings.summary, &mut sum);
             if sum.failed > 0 && settings.summary != Some(Summary::All) {
                 break;
             }
@@ -270,8 +273,7 @@ impl<F: Runs> Harness<'_, F> {
         sum.spent += spent;
         let took = spent / u32::try_from(outcomes.len()).unwrap_or(u32::MAX).max(1);
         for (case, outcome) in cases.iter().zip(&outcomes) {
-            let twice = (case.seed - first).is_multiple_of(TWICE_EVERY); // mutant harness-never-twice: let twice = false;
-            self.seed(case, outcome, (took, twice), summary, sum);
+            self.seed(case, outcome, (took, runs_twice(case.seed - first)), summary, sum);
             if sum.failed > 0 && summary != Some(Summary::All) {
                 break;
             }
@@ -391,6 +393,12 @@ impl<F: Runs> Harness<'_, F> {
     fn command(&self, case: &Case) -> String {
         format!("NIGH_SIM='{case}' cargo test -p {} {}", self.options.package, report::test_name(self.name))
     }
+}
+
+/// Of the seed of this number in its test.
+fn runs_twice(number: u64) -> bool {
+    let twice = number.is_multiple_of(TWICE_EVERY); // mutant harness-never-twice: let twice = number == u64::MAX;
+    twice
 }
 
 /// What was violated, without what it saw: a smaller case fails for the same reason.
