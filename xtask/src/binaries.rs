@@ -1,7 +1,8 @@
 //! Test binaries: built once by cargo, then run alone, as often as wanted and with a limit of time.
 //!
 //! [`build`] asks cargo which there are; [`watch`] runs one and ends it, with all that it started, when it takes too
-//! long. [`Graph`] is which package uses which. Knows nothing of what the tests say.
+//! long, on a clock that a loaded machine does not push ([`own_time`]). [`Graph`] is which package uses which. Knows
+//! nothing of what the tests say.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -9,16 +10,23 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::Trouble;
 use crate::chores::cargo;
+use own_time::OwnTime;
+
+mod own_time;
+
+/// How often a run is looked at: 1 ms of work, to find all processes of it.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// How a binary is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
+    /// With debug assertions, and optimised a little: what a simulated test waits for is its own generic code, too.
     Debug,
     /// Without debug assertions, as users run it.
     Release,
@@ -32,7 +40,7 @@ pub(crate) struct Binary {
     /// Of its package.
     pub(crate) folder: PathBuf,
     pub(crate) path: PathBuf,
-    /// Of the run without a mutant.
+    /// Its own time in the run without a mutant.
     pub(crate) took: Duration,
 }
 
@@ -64,9 +72,12 @@ pub(crate) fn build(
 ) -> Result<Vec<Binary>, Trouble> {
     let mut command = cargo();
     command.args(["test", "--no-run", "--message-format=json"]).args(args);
-    if profile == Profile::Release {
-        command.args(["--profile", "sim"]);
-    }
+    match profile {
+        Profile::Debug => {
+            command.args(["--config", "profile.dev.opt-level=1", "--config", "profile.dev.debug=false"])
+        }
+        Profile::Release => command.args(["--profile", "sim"]),
+    };
     let output = command
         .current_dir(root)
         .env("CARGO_TARGET_DIR", target)
@@ -129,49 +140,62 @@ pub(crate) enum Ending {
     Ended(ExitStatus),
     /// By whoever read its lines.
     Stopped,
-    /// It took too long.
+    /// It took too long, of its own time.
     Hung,
 }
 
-/// Runs a command of [`Binary::command`] until it ends, until `line` has read enough (then it says so), or until
-/// time is over; then ends what is left of it.
+/// A run, once it is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watched {
+    pub(crate) ending: Ending,
+    /// Of its own, [`own_time`] says what that is.
+    pub(crate) spent: Duration,
+}
+
+/// Runs a command of [`Binary::command`] until it ends, until `line` has read enough (then it says so), or until it
+/// has spent more time of its own than `patience`; then ends what is left of it.
 pub(crate) fn watch(
     command: &mut Command,
     patience: Duration,
     mut line: impl FnMut(&str) -> bool,
-) -> std::io::Result<Ending> {
+) -> std::io::Result<Watched> {
     let mut child = command.spawn()?;
     let group = child.id();
     let stdout = child.stdout.take().expect("stdout is piped");
     let (ended, hung) = (AtomicBool::new(false), AtomicBool::new(false));
-    let stopped = std::thread::scope(|scope| {
+    let (stopped, spent) = std::thread::scope(|scope| {
         let guard = scope.spawn(|| {
-            let begun = Instant::now();
-            while !ended.load(Ordering::Acquire) {
-                if begun.elapsed() > patience {
+            let mut own = OwnTime::of(group);
+            loop {
+                let spent = own.look();
+                if ended.load(Ordering::Acquire) {
+                    return spent;
+                }
+                if spent > patience {
                     hung.store(true, Ordering::Release);
                     kill_group(group);
-                    break;
+                    return spent;
                 }
-                std::thread::park_timeout(Duration::from_millis(100));
+                std::thread::park_timeout(LOOK_EVERY);
             }
         });
         let mut lines = BufReader::new(stdout).split(b'\n').map_while(Result::ok);
         let stopped = lines.any(|bytes| line(&String::from_utf8_lossy(&bytes)));
         ended.store(true, Ordering::Release);
         guard.thread().unpark();
-        stopped
+        (stopped, guard.join().expect("the guard does not panic"))
     });
     // Servers that a test started go with it; a binary that ended by itself has left none, or leaks them.
     if stopped {
         kill_group(group);
     }
     let status = child.wait()?;
-    Ok(match (stopped, hung.load(Ordering::Acquire)) {
+    let ending = match (stopped, hung.load(Ordering::Acquire)) {
         (true, _) => Ending::Stopped,
         (_, true) => Ending::Hung,
         _ => Ending::Ended(status),
-    })
+    };
+    Ok(Watched { ending, spent })
 }
 
 /// The standard library can kill one process only, so the tool of the system does.

@@ -14,7 +14,7 @@ fn watched(script: &str, patience: Duration) -> (Vec<String>, Ending) {
         lines.push(line.to_owned());
         line == "stop"
     });
-    (lines, ending.expect("there is a shell"))
+    (lines, ending.expect("there is a shell").ending)
 }
 
 #[test]

@@ -1,120 +1,206 @@
 //! Builds the copy once, runs all its tests without a mutant, then with each until one fails.
 //!
-//! Tests of the mutant's own crate run first, then those of crates that depend on it, quick ones before slow
-//! ones. A test binary that does not end is killed with all it started, and counts as a catch. Doc tests do
-//! not take part.
+//! The test that caught it last time runs first, then the tests of the mutant's own crate, then all others, quick
+//! binaries before slow ones. What fails is run again, alone, before it is believed: a test may fail or hang because of
+//! who else uses the machine. [`run`] is one run of one binary. Doc tests do not take part.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::CHOICE;
 use super::comment::Marker;
+use super::hints::{Hint, Hints};
 use super::plant::Copy;
+use super::run::{Bad, Run};
 use crate::Trouble;
-use crate::binaries::{self, Binary, Ending, Graph, Profile};
+use crate::binaries::{self, Binary, Graph, Profile};
 
-/// Longest run of one test binary without a mutant.
+/// Longest run of one test binary without a mutant, of its own time.
 const BASELINE_MAX: Duration = Duration::from_secs(900);
-/// A mutant may make a binary this many times slower, and never is one killed before `PATIENCE_MIN`.
+/// A mutant may make a binary this many times slower, and never is one killed before `PATIENCE_MIN`, which is more than
+/// the minute after which the test runner names a slow test.
 const PATIENCE: u32 = 4;
-const PATIENCE_MIN: Duration = Duration::from_secs(60);
+const PATIENCE_MIN: Duration = Duration::from_secs(70);
+/// Binaries that took longer without a mutant are named.
+const SLOW: Duration = Duration::from_secs(2);
 
-/// How a run of one binary ended.
-#[derive(Debug)]
-enum Verdict {
-    Green,
-    /// The test that failed.
-    Failed(String),
-    /// It ended badly before a test could be blamed.
-    Died,
-    Hung,
+/// What came of all of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// By a test that failed, died or hung whenever it was asked.
+    pub caught: usize,
+    /// Something failed, and passed when it ran again; nothing else failed twice.
+    pub once: usize,
+    /// All tests passed.
+    pub escaped: usize,
 }
 
-/// Prints one line per mutant; returns how many escaped.
-pub fn hunt(copy: &Copy, chosen: &[&Marker]) -> Result<usize, Trouble> {
-    let target = copy.root.parent().expect("the copy lies in target/mutants").join("target");
-    println!("building {}", copy.root.display());
-    // The chores' own tests know no mutant, and `tidy` reads sources that are rewritten here.
-    let args = ["--workspace", "--exclude", "xtask"].map(str::to_owned);
-    let mut binaries = binaries::build(&copy.root, &target, Profile::Debug, &args)?;
-    binaries.retain(|binary| binary.target != "tidy");
-    let libraries = binaries::library_path(&target, Profile::Debug)?;
-    for binary in &mut binaries {
-        let begun = Instant::now();
-        let verdict = run(binary, None, BASELINE_MAX, &libraries)?;
-        binary.took = begun.elapsed();
-        if !matches!(verdict, Verdict::Green) {
-            let Binary { package, target, path, .. } = binary;
-            let path = path.display();
-            return Err(format!(
-                "mutants: without any, {package} ({target}) ends as {verdict:?}; run {path}"
-            ));
+impl fmt::Display for Tally {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Tally { caught, once, escaped } = self;
+        write!(out, "mutants: {} caught, {escaped} escaped", caught + once)?;
+        if *once > 0 {
+            write!(out, "; {once} of those caught only now and then")?;
         }
+        Ok(())
     }
-    let all: Duration = binaries.iter().map(|binary| binary.took).sum();
-    println!("{} test binaries are green without a mutant, {:.1} s", binaries.len(), all.as_secs_f64());
-    let graph = Graph::of(&copy.root)?;
-    let mut escaped = 0;
+}
+
+/// Prints one line per mutant.
+pub fn hunt(copy: &Copy, chosen: &[&Marker]) -> Result<Tally, Trouble> {
+    let folder = copy.root.parent().expect("the copy lies in target/mutants");
+    let mut hunt = Hunt::ready(copy, folder)?;
+    let mut tally = Tally::default();
     for marker in chosen {
         copy.sweep();
         let begun = Instant::now();
-        let caught = catch(marker, &mut binaries, &graph, &libraries)?;
-        escaped += usize::from(caught.is_none());
-        let told = caught.map_or("ESCAPED".into(), |by| format!("caught by {by}"));
+        let told = match hunt.catch(marker)? {
+            None => {
+                tally.escaped += 1;
+                "ESCAPED".into()
+            }
+            Some(caught) if caught.again => {
+                tally.caught += 1;
+                hunt.hints.keep(&marker.name, caught.hint(&hunt.binaries))?;
+                format!("caught: {}", caught.told(&hunt.binaries))
+            }
+            Some(caught) => {
+                tally.once += 1;
+                format!("caught once, not again: {}", caught.told(&hunt.binaries))
+            }
+        };
         println!("{:<40} {told} in {:.1} s", marker.name, begun.elapsed().as_secs_f64());
     }
-    Ok(escaped)
+    Ok(tally)
 }
 
-/// What caught the mutant.
-fn catch(
-    marker: &Marker,
-    binaries: &mut [Binary],
-    graph: &Graph,
-    libraries: &str,
-) -> Result<Option<String>, Trouble> {
-    let folder: PathBuf = marker.file.iter().take(2).collect();
-    let home = graph.package_in(&folder);
-    binaries.sort_by_key(|binary| (graph.distance(&binary.package, &home), binary.took));
-    for binary in binaries {
-        let patience = (binary.took * PATIENCE).max(PATIENCE_MIN);
-        let Binary { package, target, .. } = &*binary;
-        match run(binary, Some(&marker.name), patience, libraries)? {
-            Verdict::Green => {}
-            Verdict::Failed(test) => return Ok(Some(format!("{package}::{test} ({target})"))),
-            Verdict::Died => return Ok(Some(format!("{package} ({target}), which died"))),
-            Verdict::Hung => return Ok(Some(format!("{package} ({target}), which hung"))),
+/// A binary, or one test of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Play {
+    binary: usize,
+    test: Option<String>,
+}
+
+/// What saw the mutant.
+#[derive(Debug)]
+struct Caught {
+    play: Play,
+    how: Bad,
+    /// A second run, alone, saw it too.
+    again: bool,
+}
+
+impl Caught {
+    fn hint(&self, binaries: &[Binary]) -> Hint {
+        Hint::new(&binaries[self.play.binary], self.play.test.clone())
+    }
+
+    fn told(&self, binaries: &[Binary]) -> String {
+        let Binary { package, target, .. } = &binaries[self.play.binary];
+        match &self.play.test {
+            Some(test) => format!("{package}::{test} ({target}) {}", self.how),
+            None => format!("{package} ({target}) {}", self.how),
         }
     }
-    Ok(None)
 }
 
-fn run(
-    binary: &Binary,
-    mutant: Option<&str>,
-    patience: Duration,
-    libraries: &str,
-) -> Result<Verdict, Trouble> {
-    let mut command = binary.command(libraries);
-    command.env_remove(CHOICE);
-    if let Some(name) = mutant {
-        command.env(CHOICE, name);
+struct Hunt {
+    binaries: Vec<Binary>,
+    graph: Graph,
+    libraries: String,
+    hints: Hints,
+    /// Whether a test that ran alone passes without a mutant: it could need another one to have run.
+    green: BTreeMap<(usize, String), bool>,
+}
+
+impl Hunt {
+    /// Builds, and sees that all is green.
+    fn ready(copy: &Copy, folder: &Path) -> Result<Hunt, Trouble> {
+        let target = folder.join("target");
+        println!("building {}", copy.root.display());
+        // The chores' own tests know no mutant, and `tidy` reads sources that are rewritten here.
+        let args = ["--workspace", "--exclude", "xtask", "--exclude", "nigh-tests"].map(str::to_owned);
+        let mut binaries = binaries::build(&copy.root, &target, Profile::Debug, &args)?;
+        // What the compiler says of wrong programs: it runs none of ours but macros, which hold no mutant.
+        binaries.retain(|binary| binary.target != "ui");
+        let libraries = binaries::library_path(&target, Profile::Debug)?;
+        for binary in &mut binaries {
+            let (spent, bad) = Run { binary, test: None, mutant: None }.run(BASELINE_MAX, &libraries)?;
+            binary.took = spent;
+            let Binary { package, target, path, .. } = binary;
+            if let Some(bad) = bad {
+                let path = path.display();
+                return Err(format!("mutants: without any, {package} ({target}) {bad}; run {path}"));
+            }
+            if spent > SLOW {
+                println!("{:<40} is green in {:.1} s", format!("{package} ({target})"), spent.as_secs_f64());
+            }
+        }
+        let all: Duration = binaries.iter().map(|binary| binary.took).sum();
+        println!("{} test binaries are green without a mutant, {:.1} s", binaries.len(), all.as_secs_f64());
+        let graph = Graph::of(&copy.root)?;
+        let hints = Hints::read(folder.join("caught.txt"));
+        Ok(Hunt { binaries, graph, libraries, hints, green: BTreeMap::new() })
     }
-    let mut failed = None;
-    let ending = binaries::watch(&mut command, patience, |line| {
-        failed = failed.take().or_else(|| failed_test(line));
-        failed.is_some() && mutant.is_some()
-    })
-    .map_err(|error| format!("mutants: {}: {error}", binary.path.display()))?;
-    Ok(match (failed, ending) {
-        (Some(test), _) => Verdict::Failed(test),
-        (None, Ending::Hung | Ending::Stopped) => Verdict::Hung,
-        (None, Ending::Ended(status)) if status.success() => Verdict::Green,
-        (None, Ending::Ended(_)) => Verdict::Died,
-    })
+
+    fn catch(&mut self, marker: &Marker) -> Result<Option<Caught>, Trouble> {
+        let folder: PathBuf = marker.file.iter().take(2).collect();
+        let home = self.graph.package_in(&folder);
+        let hint = self.hints.of(&marker.name);
+        let mut once = None;
+        for play in plays(&self.binaries, hint, |package| self.graph.distance(package, &home)) {
+            let Some(how) = self.play(&play, Some(&marker.name))? else { continue };
+            let play = Play { test: how.test().map(str::to_owned).or(play.test), ..play };
+            let again = self.play(&play, Some(&marker.name))?.is_some() && self.is_green(&play)?;
+            if again {
+                return Ok(Some(Caught { play, how, again }));
+            }
+            once = once.or(Some(Caught { play, how, again }));
+        }
+        Ok(once)
+    }
+
+    fn is_green(&mut self, play: &Play) -> Result<bool, Trouble> {
+        // A whole binary has been, or there would be no hunt.
+        let Some(test) = &play.test else { return Ok(true) };
+        let key = (play.binary, test.clone());
+        if let Some(green) = self.green.get(&key) {
+            return Ok(*green);
+        }
+        let green = self.play(play, None)?.is_none();
+        self.green.insert(key, green);
+        Ok(green)
+    }
+
+    fn play(&self, play: &Play, mutant: Option<&str>) -> Result<Option<Bad>, Trouble> {
+        let binary = &self.binaries[play.binary];
+        let patience = (binary.took * PATIENCE).max(PATIENCE_MIN);
+        let run = Run { binary, test: play.test.as_deref(), mutant };
+        run.run(patience, &self.libraries).map(|(_, bad)| bad)
+    }
 }
 
-fn failed_test(line: &str) -> Option<String> {
-    let name = line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?;
-    Some(name.trim_end_matches(" - should panic").to_owned())
+/// What to run, in order: what caught it last time, the crate's own tests, those of crates that use it, and at last
+/// those that can meet it in another process only; of each the quick ones first.
+fn plays(binaries: &[Binary], hint: Option<&Hint>, distance: impl Fn(&str) -> usize) -> VecDeque<Play> {
+    let mut order: Vec<usize> = (0..binaries.len()).collect();
+    order.sort_by_key(|index| {
+        let binary = &binaries[*index];
+        let distance = distance(&binary.package);
+        (distance > 0, distance == usize::MAX, binary.took)
+    });
+    let mut plays: VecDeque<Play> = order.into_iter().map(|binary| Play { binary, test: None }).collect();
+    let hinted = hint.and_then(|hint| {
+        let binary = binaries.iter().position(|binary| hint.names(binary))?;
+        Some(Play { binary, test: hint.test.clone() })
+    });
+    if let Some(hinted) = hinted {
+        plays.retain(|play| *play != hinted);
+        plays.push_front(hinted);
+    }
+    plays
 }
+
+#[cfg(test)]
+mod tests;

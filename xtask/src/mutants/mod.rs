@@ -7,15 +7,18 @@
 //! - [`comment`] finds the comments. Start here.
 //! - [`rewrite`] turns one line and its replacement into a choice.
 //! - [`plant`] copies the repository and rewrites the copy.
-//! - [`hunt`] builds the copy, runs its tests without a mutant, then with each.
+//! - [`hunt`] builds the copy, runs its tests without a mutant, then with each; `hints` is where it looks first.
+//! - `run` is one run of one test binary.
 //! - [`simulate`] does so with seeds of the simulator instead of tests.
 //!
 //! Never touches the repository itself: the copy is `target/mutants`.
 
 pub mod comment;
+mod hints;
 pub mod hunt;
 pub mod plant;
 pub mod rewrite;
+mod run;
 pub mod simulate;
 
 use std::path::Path;
@@ -51,12 +54,11 @@ pub fn command(root: &Path, args: &[String]) -> Result<(), Trouble> {
         return Ok(());
     }
     let copy = plant::plant(root, &all)?;
-    let escaped = hunt::hunt(&copy, &chosen)?;
-    println!("mutants: {} caught, {escaped} escaped", chosen.len() - escaped);
-    if escaped == 0 {
-        Ok(())
-    } else {
-        Err(format!("{escaped} mutants escaped: add a test, or delete the comment"))
+    let tally = hunt::hunt(&copy, &chosen)?;
+    println!("{tally}");
+    match tally.escaped {
+        0 => Ok(()),
+        escaped => Err(format!("{escaped} mutants escaped: add a test, or delete the comment")),
     }
 }
 

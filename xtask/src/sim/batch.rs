@@ -60,7 +60,7 @@ impl Batch<'_> {
             totals = totals.take().or_else(|| Totals::read(line));
             false
         });
-        let how = match (totals, ending) {
+        let how = match (totals, ending.map(|watched| watched.ending)) {
             (Some(totals), Ok(Ending::Ended(_))) => return Ran::Summed(totals),
             (_, Ok(Ending::Hung)) => format!("is not done after {} s", patience.as_secs()),
             (_, Ok(Ending::Ended(status))) => format!("ends without a summary, {status}"),
