@@ -23,6 +23,9 @@ mod own_time;
 /// How often a run is looked at: 1 ms of work, to find all processes of it.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// Packages with tests that look for names of functions in a backtrace, which inlined ones have in debug information.
+const NAMED: [&str; 3] = ["nigh-guard", "nigh-sim", "shop"];
+
 /// How a binary is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
@@ -74,7 +77,9 @@ pub(crate) fn build(
     command.args(["test", "--no-run", "--message-format=json"]).args(args);
     match profile {
         Profile::Debug => {
-            command.args(["--config", "profile.dev.opt-level=1", "--config", "profile.dev.debug=false"])
+            command.args(["--config", "profile.dev.opt-level=1", "--config", "profile.dev.debug=false"]);
+            let named = NAMED.map(|package| format!("profile.dev.package.{package}.debug=\"limited\""));
+            command.args(named.iter().flat_map(|setting| ["--config", setting]))
         }
         Profile::Release => command.args(["--profile", "sim"]),
     };

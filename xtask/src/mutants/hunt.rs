@@ -125,17 +125,21 @@ impl Hunt {
         // What the compiler says of wrong programs: it runs none of ours but macros, which hold no mutant.
         binaries.retain(|binary| binary.target != "ui");
         let libraries = binaries::library_path(&target, Profile::Debug)?;
+        let mut wrong = Vec::new();
         for binary in &mut binaries {
             let (spent, bad) = Run { binary, test: None, mutant: None }.run(BASELINE_MAX, &libraries)?;
             binary.took = spent;
             let Binary { package, target, path, .. } = binary;
             if let Some(bad) = bad {
                 let path = path.display();
-                return Err(format!("mutants: without any, {package} ({target}) {bad}; run {path}"));
+                wrong.push(format!("mutants: without any, {package} ({target}) {bad}; run {path}"));
             }
             if spent > SLOW {
                 println!("{:<40} is green in {:.1} s", format!("{package} ({target})"), spent.as_secs_f64());
             }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.join("\n"));
         }
         let all: Duration = binaries.iter().map(|binary| binary.took).sum();
         println!("{} test binaries are green without a mutant, {:.1} s", binaries.len(), all.as_secs_f64());
