@@ -86,11 +86,17 @@ fn rewritten(text: &str, markers: &[&Marker], is_root: bool) -> String {
     if is_root {
         lines.push(format!(
             r#"
-/// True if this run is to be wrong in this way.
+/// True if this run is to be wrong in this way. Waits for nobody, and answers false to itself: to read a variable is to
+/// allocate, an allocator may draw entropy, and under nigh-guard that may ask for a mutant.
 #[allow(dead_code, clippy::disallowed_methods)]
 fn mutant(name: &str) -> bool {{
     static CHOSEN: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
-    CHOSEN.get_or_init(|| std::env::var("{CHOICE}").ok()).as_deref() == Some(name)
+    std::thread_local!(static READS: std::cell::Cell<bool> = const {{ std::cell::Cell::new(false) }});
+    if CHOSEN.get().is_none() && !READS.replace(true) {{
+        let _who_is_first = CHOSEN.set(std::env::var("{CHOICE}").ok());
+        READS.set(false);
+    }}
+    CHOSEN.get().is_some_and(|chosen| chosen.as_deref() == Some(name))
 }}"#
         ));
     }
