@@ -48,6 +48,11 @@ pub(crate) struct Binary {
 }
 
 impl Binary {
+    /// Of the library or the program itself: its tests are named by modules.
+    pub(crate) fn is_unit(&self) -> bool {
+        self.target.replace('-', "_") == self.package.replace('-', "_")
+    }
+
     /// Runs it as cargo does, in a process group of its own; what it says to people is dropped.
     pub(crate) fn command(&self, libraries: &str) -> Command {
         let mut command = Command::new(&self.path);

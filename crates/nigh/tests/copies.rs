@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nigh::dump::{Dumped, dump_dir};
 use nigh::prelude::*;
-use nigh::store::{Restore, restore_dir};
+use nigh::store::{Open, Restore, open_dir, restore_dir};
 
 #[derive(Default, State)]
 struct Wallet {
@@ -218,4 +218,26 @@ async fn a_dump_shows_what_the_store_holds() {
     restore_dir(&data.0, &again.0, Restore { incarnation: 9, at: today() }).expect("it is sound");
     assert_eq!(dumped(&again.0, Some("Wallet")), dumped(&data.0, Some("Wallet")));
     assert_eq!(dumped(&again.0, Some("Other")), (vec![], vec!["Wallet".into()]));
+}
+
+/// A cut becomes durable with the next append: until then the log holds what is in the state already.
+#[tokio::test]
+async fn a_dump_knows_what_of_the_log_is_in_the_state() {
+    let [data, copy] = [Dir::new(), Dir::new()];
+    let never = std::time::Duration::from_secs(3600);
+    let config = Config { write_back_every: never, ..Config::dir(&data.0) };
+    let node = App::new("test").entity::<Wallet>().start(config).await.expect("it opens");
+    deposit(&node.handle(), 5).await;
+    let meta = node.backup(&copy.0).await.expect("it is sound").meta;
+    node.stop().await.expect("stops");
+    let options = Open {
+        shards: meta.shards,
+        shapes: &[],
+        incarnation: 0,
+        cache_size: nigh::store::CACHE_SIZE_DEFAULT,
+    };
+    let opened = open_dir(&copy.0, options).expect("it opens");
+    opened.rows.swept(opened.log.next_group()).expect("the disk works");
+    drop(opened);
+    assert_eq!(dumped(&copy.0, None).0, [r#"deposit "ada" Done"#]);
 }

@@ -1,18 +1,18 @@
 //! Builds the copy once, runs all its tests without a mutant, then with each until one fails.
 //!
-//! The test that caught it last time runs first, then the tests of the mutant's own crate, then all others, quick
-//! binaries before slow ones. What fails is run again, alone, with the mutant and without, before it is believed: a
+//! The test that caught it last time runs first, then the tests of the mutant's module, then all others, quick binaries
+//! before slow ones. What fails is run again, alone, with the mutant and without, before it is believed: a
 //! test may fail or hang because of who else uses the machine. [`run`] is one run of one binary. Doc tests do not take part.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::comment::Marker;
+use super::green::Green;
 use super::hints::{Hint, Hints};
 use super::plant::Copy;
-use super::run::{Bad, Run};
+use super::run::{Bad, Run, Which};
 use crate::Trouble;
 use crate::binaries::{self, Binary, Graph, Profile};
 
@@ -75,11 +75,20 @@ pub fn hunt(copy: &Copy, chosen: &[&Marker]) -> Result<Tally, Trouble> {
     Ok(tally)
 }
 
-/// A binary, or one test of it.
+/// Some tests of a binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Play {
     binary: usize,
-    test: Option<String>,
+    which: Which,
+}
+
+impl Play {
+    fn test(&self) -> Option<&str> {
+        match &self.which {
+            Which::Test(name) => Some(name),
+            Which::All | Which::Module(_) => None,
+        }
+    }
 }
 
 /// What saw the mutant.
@@ -93,11 +102,11 @@ struct Caught {
 
 impl Caught {
     fn hint(&self, binaries: &[Binary]) -> Hint {
-        Hint::new(&binaries[self.play.binary], self.play.test.clone())
+        Hint::new(&binaries[self.play.binary], self.play.test().map(str::to_owned))
     }
 
     fn told(&self, binaries: &[Binary]) -> String {
-        named(&binaries[self.play.binary], self.play.test.as_deref(), &self.how)
+        named(&binaries[self.play.binary], self.play.test(), &self.how)
     }
 }
 
@@ -126,9 +135,13 @@ impl Hunt {
         // What the compiler says of wrong programs: it runs none of ours but macros, which hold no mutant.
         binaries.retain(|binary| binary.target != "ui");
         let libraries = binaries::library_path(&target, Profile::Debug)?;
-        let mut wrong = Vec::new();
+        let (mut wrong, mut green) = (Vec::new(), Green::read(folder.join("green.txt")));
         for binary in &mut binaries {
-            let run = Run { binary, test: None, mutant: None };
+            if let Some(took) = green.took(&binary.path) {
+                binary.took = took;
+                continue;
+            }
+            let run = Run { binary, which: &Which::All, mutant: None };
             let (mut spent, mut bad) = run.run(BASELINE_MAX, &libraries)?;
             let Binary { package, target, path, .. } = &*binary;
             if let Some(once) = &bad {
@@ -138,9 +151,12 @@ impl Hunt {
             if let Some(bad) = bad {
                 let (told, path) = (named(binary, bad.test(), &bad), path.display());
                 wrong.push(format!("mutants: without any, {told}; run {path}"));
-            } else if spent > SLOW {
+                continue;
+            }
+            if spent > SLOW {
                 println!("{:<40} is green in {:.1} s", format!("{package} ({target})"), spent.as_secs_f64());
             }
+            green.keep(path, spent)?;
             binary.took = spent;
         }
         if !wrong.is_empty() {
@@ -158,9 +174,10 @@ impl Hunt {
         let home = self.graph.package_in(&folder);
         let hint = self.hints.of(&marker.name);
         let mut once = None;
-        for play in plays(&self.binaries, hint, |package| self.graph.distance(package, &home)) {
+        for play in plays(&self.binaries, marker, hint, |package| self.graph.distance(package, &home)) {
             let Some(how) = self.play(&play, Some(&marker.name))? else { continue };
-            let play = Play { test: how.test().map(str::to_owned).or(play.test), ..play };
+            let which = how.test().map_or(play.which, |test| Which::Test(test.to_owned()));
+            let play = Play { which, ..play };
             // Alone it could need another test to have run, and now the machine could be too slow for it.
             let again = self.play(&play, Some(&marker.name))?.is_some() && self.play(&play, None)?.is_none();
             if again {
@@ -174,30 +191,55 @@ impl Hunt {
     fn play(&self, play: &Play, mutant: Option<&str>) -> Result<Option<Bad>, Trouble> {
         let binary = &self.binaries[play.binary];
         let patience = (binary.took * PATIENCE).max(PATIENCE_MIN);
-        let run = Run { binary, test: play.test.as_deref(), mutant };
+        let run = Run { binary, which: &play.which, mutant };
         run.run(patience, &self.libraries).map(|(_, bad)| bad)
     }
 }
 
-/// What to run, in order: what caught it last time, the crate's own tests, those of crates that use it, and at last
-/// those that can meet it in another process only; of each the quick ones first.
-fn plays(binaries: &[Binary], hint: Option<&Hint>, distance: impl Fn(&str) -> usize) -> VecDeque<Play> {
+/// What to run, in order: what caught it last time, the tests beside it and around it, then all: quick binaries before
+/// slow ones, of each the crate's own first, and last those that can meet it in another process only.
+fn plays(
+    binaries: &[Binary],
+    marker: &Marker,
+    hint: Option<&Hint>,
+    distance: impl Fn(&str) -> usize,
+) -> Vec<Play> {
+    let distances: Vec<usize> = binaries.iter().map(|binary| distance(&binary.package)).collect();
     let mut order: Vec<usize> = (0..binaries.len()).collect();
     order.sort_by_key(|index| {
-        let binary = &binaries[*index];
-        let distance = distance(&binary.package);
-        (distance > 0, distance == usize::MAX, binary.took)
+        let (binary, distance) = (&binaries[*index], distances[*index]);
+        (binary.took > SLOW, distance > 0, distance == usize::MAX, binary.took)
     });
-    let mut plays: VecDeque<Play> = order.into_iter().map(|binary| Play { binary, test: None }).collect();
     let hinted = hint.and_then(|hint| {
         let binary = binaries.iter().position(|binary| hint.names(binary))?;
-        Some(Play { binary, test: hint.test.clone() })
+        Some(Play { binary, which: hint.test.clone().map_or(Which::All, Which::Test) })
     });
-    if let Some(hinted) = hinted {
-        plays.retain(|play| *play != hinted);
-        plays.push_front(hinted);
+    let is_own = |index: &usize| distances[*index] == 0 && binaries[*index].is_unit();
+    let own: Vec<usize> = order.iter().copied().filter(is_own).collect();
+    let near = modules(&marker.file).into_iter().flat_map(|path| {
+        own.iter().map(move |binary| Play { binary: *binary, which: Which::Module(path.clone()) })
+    });
+    let all = order.into_iter().map(|binary| Play { binary, which: Which::All });
+    let rest: Vec<Play> = near.chain(all).filter(|play| hinted.as_ref() != Some(play)).collect();
+    hinted.into_iter().chain(rest).collect()
+}
+
+/// Path of the module in `crates/*/src/…`, and of the one around it, as names of tests begin.
+fn modules(file: &Path) -> Vec<String> {
+    let stem = file.with_extension("");
+    let mut parts: Vec<String> =
+        stem.iter().skip(3).map(|part| part.to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
+        parts.pop();
     }
-    plays
+    let mut paths = Vec::new();
+    for _ in 0..2 {
+        if !parts.is_empty() {
+            paths.push(parts.join("::") + "::");
+            parts.pop();
+        }
+    }
+    paths
 }
 
 #[cfg(test)]

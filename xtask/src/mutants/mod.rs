@@ -7,13 +7,15 @@
 //! - [`comment`] finds the comments. Start here.
 //! - [`rewrite`] turns one line and its replacement into a choice.
 //! - [`plant`] copies the repository and rewrites the copy.
-//! - [`hunt`] builds the copy, runs its tests without a mutant, then with each; `hints` is where it looks first.
+//! - [`hunt`] builds the copy, runs its tests without a mutant, then with each; `hints` is where it looks first,
+//!   `green` what it need not run again.
 //! - `run` is one run of one test binary.
 //! - [`simulate`] does so with seeds of the simulator instead of tests.
 //!
 //! Never touches the repository itself: the copy is `target/mutants`.
 
 pub mod comment;
+mod green;
 mod hints;
 pub mod hunt;
 pub mod plant;

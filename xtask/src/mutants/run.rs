@@ -10,12 +10,20 @@ use super::CHOICE;
 use crate::Trouble;
 use crate::binaries::{self, Binary, Ending};
 
+/// Which tests of a binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    /// Those whose path begins so, or has it within: `shards::gate::`.
+    Module(String),
+    Test(String),
+}
+
 /// What to run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run<'a> {
     pub(super) binary: &'a Binary,
-    /// All of them if none is named.
-    pub(super) test: Option<&'a str>,
+    pub(super) which: &'a Which,
     pub(super) mutant: Option<&'a str>,
 }
 
@@ -69,8 +77,10 @@ impl Run<'_> {
     ) -> Result<(Duration, Option<Bad>), Trouble> {
         let mut command = self.binary.command(libraries);
         command.env_remove(CHOICE).envs(self.mutant.map(|name| (CHOICE, name)));
-        if let Some(test) = self.test {
-            command.args(["--exact", test]);
+        match self.which {
+            Which::All => {}
+            Which::Module(path) => drop(command.arg(path)),
+            Which::Test(name) => drop(command.args(["--exact", name])),
         }
         let mut lines = Lines::default();
         let watched = binaries::watch(&mut command, patience, |line| {
