@@ -78,3 +78,6 @@ async fn until_told(app: App, config: Config) -> Result {
     tracing::info!("{name}: stopping");
     node.stop().await
 }
+
+#[cfg(test)]
+mod tests;
