@@ -1,7 +1,7 @@
 //! Builds the copy once, runs all its tests without a mutant, then with each until one fails.
 //!
-//! The test that caught it last time runs first, then the tests of the mutant's module, then all others, quick binaries
-//! before slow ones. What fails is run again, alone, with the mutant and without, before it is believed: a
+//! The test that caught it last time runs first, then the tests of the mutant's module, then quick binaries, and once all
+//! mutants have met those, slow ones. What fails is run again, alone, with the mutant and without, before it is believed: a
 //! test may fail or hang because of who else uses the machine. [`run`] is one run of one binary. Doc tests do not take part.
 
 use std::fmt;
@@ -47,30 +47,32 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Prints one line per mutant.
+/// Prints one line per mutant. All of them meet what is quick before any meets what is slow.
 pub fn hunt(copy: &Copy, chosen: &[&Marker]) -> Result<Tally, Trouble> {
     let folder = copy.root.parent().expect("the copy lies in target/mutants");
     let mut hunt = Hunt::ready(copy, folder)?;
-    let mut tally = Tally::default();
+    let (mut tally, mut left) = (Tally::default(), Vec::new());
     for marker in chosen {
         copy.sweep();
         let begun = Instant::now();
-        let told = match hunt.catch(marker)? {
-            None => {
-                tally.escaped += 1;
-                "ESCAPED".into()
-            }
-            Some(caught) if caught.again => {
-                tally.caught += 1;
-                hunt.hints.keep(&marker.name, caught.hint(&hunt.binaries))?;
-                format!("caught: {}", caught.told(&hunt.binaries))
-            }
-            Some(caught) => {
-                tally.once += 1;
-                format!("caught once, not again: {}", caught.told(&hunt.binaries))
-            }
+        let (quick, slow) = hunt.plays(marker);
+        match hunt.catch(marker, quick)? {
+            Some(caught) if caught.again => hunt.report(&mut tally, marker, Some(caught), begun)?,
+            once => left.push((*marker, once, slow)),
+        }
+    }
+    if !left.is_empty() {
+        let names: Vec<&str> = left.iter().map(|(marker, ..)| marker.name.as_str()).collect();
+        println!("{} left for slow tests: {}", left.len(), names.join(", "));
+    }
+    for (marker, once, slow) in left {
+        copy.sweep();
+        let begun = Instant::now();
+        let caught = match hunt.catch(marker, slow)? {
+            Some(caught) if caught.again => Some(caught),
+            other => once.or(other),
         };
-        println!("{:<40} {told} in {:.1} s", marker.name, begun.elapsed().as_secs_f64());
+        hunt.report(&mut tally, marker, caught, begun)?;
     }
     Ok(tally)
 }
@@ -169,12 +171,19 @@ impl Hunt {
         Ok(Hunt { binaries, graph, libraries, hints })
     }
 
-    fn catch(&self, marker: &Marker) -> Result<Option<Caught>, Trouble> {
+    /// Those to run first, and those for what these do not catch.
+    fn plays(&self, marker: &Marker) -> (Vec<Play>, Vec<Play>) {
         let folder: PathBuf = marker.file.iter().take(2).collect();
         let home = self.graph.package_in(&folder);
         let hint = self.hints.of(&marker.name);
+        let plays = plays(&self.binaries, marker, hint, |package| self.graph.distance(package, &home));
+        let is_quick = |play: &Play| play.which != Which::All || self.binaries[play.binary].took <= SLOW;
+        plays.into_iter().partition(is_quick)
+    }
+
+    fn catch(&self, marker: &Marker, plays: Vec<Play>) -> Result<Option<Caught>, Trouble> {
         let mut once = None;
-        for play in plays(&self.binaries, marker, hint, |package| self.graph.distance(package, &home)) {
+        for play in plays {
             let Some(how) = self.play(&play, Some(&marker.name))? else { continue };
             let which = how.test().map_or(play.which, |test| Which::Test(test.to_owned()));
             let play = Play { which, ..play };
@@ -186,6 +195,32 @@ impl Hunt {
             once = once.or(Some(Caught { play, how, again }));
         }
         Ok(once)
+    }
+
+    fn report(
+        &mut self,
+        tally: &mut Tally,
+        marker: &Marker,
+        caught: Option<Caught>,
+        begun: Instant,
+    ) -> Result<(), Trouble> {
+        let told = match caught {
+            None => {
+                tally.escaped += 1;
+                "ESCAPED".into()
+            }
+            Some(caught) if caught.again => {
+                tally.caught += 1;
+                self.hints.keep(&marker.name, caught.hint(&self.binaries))?;
+                format!("caught: {}", caught.told(&self.binaries))
+            }
+            Some(caught) => {
+                tally.once += 1;
+                format!("caught once, not again: {}", caught.told(&self.binaries))
+            }
+        };
+        println!("{:<40} {told} in {:.1} s", marker.name, begun.elapsed().as_secs_f64());
+        Ok(())
     }
 
     fn play(&self, play: &Play, mutant: Option<&str>) -> Result<Option<Bad>, Trouble> {
