@@ -262,3 +262,6 @@ impl Drop for Asking {
         drop(waker);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -540,3 +540,6 @@ fn told(outcome: &Outcome) -> String {
 pub(crate) fn cells(judge: &LogJudge<Entities>) -> impl Iterator<Item = (&str, &Bytes, &AnyEntity)> {
     judge.cells().map(|(target, cell)| (&*target.entity, &target.key, cell))
 }
+
+#[cfg(test)]
+mod tests;

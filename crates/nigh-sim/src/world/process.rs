@@ -341,10 +341,9 @@ impl World {
         }
         let reaches = self.network.delayed(now, owner.node, to);
         if self.processes[usize::from(to)].up.is_none() {
-            // Refused: there is nobody. What hinders the network may hide that for long.
-            let heard = reaches.min(now + nanos(CONNECT_MAX)); // mutant sim-dial-waits: let heard = reaches;
+            // Refused: there is nobody.
             let again = self.rng.between(DIAL_AGAIN);
-            return stage.push(heard + again, Event::Dial(owner));
+            return stage.push(refused_at(now, reaches) + again, Event::Dial(owner));
         }
         let wire = self.network.wire(owner, self.life(to));
         let linked = self.within(owner, |world| {
@@ -452,3 +451,11 @@ impl World {
         }
     }
 }
+
+/// When a dialler gives up on who is not there. What hinders the network may hide that for long.
+fn refused_at(now: u64, reaches: u64) -> u64 {
+    reaches.min(now + nanos(CONNECT_MAX)) // mutant sim-dial-waits: reaches
+}
+
+#[cfg(test)]
+mod tests;
