@@ -159,7 +159,7 @@ impl Core {
     /// Rows that wait to be written back: of entities, and of what is remembered of calls.
     pub(crate) fn rows_changed(&self) -> usize {
         #[rustfmt::skip]
-        let remembered: usize = self.shards.iter().map(|shard| shard.rows_changed()).sum(); // mutant pace-of-entities-alone: let remembered = 0;
+        let remembered: usize = self.shards.iter().map(|shard| shard.rows_changed()).sum(); // mutant pace-of-entities-alone: let remembered: usize = 0;
         self.memory.dirty() + remembered
     }
 
