@@ -177,7 +177,11 @@ impl Hunt {
         let home = self.graph.package_in(&folder);
         let hint = self.hints.of(&marker.name);
         let plays = plays(&self.binaries, marker, hint, |package| self.graph.distance(package, &home));
-        let is_quick = |play: &Play| play.which != Which::All || self.binaries[play.binary].took <= SLOW;
+        // What caught it last time is worth its time.
+        let is_quick = |play: &Play| {
+            let binary = &self.binaries[play.binary];
+            play.which != Which::All || binary.took <= SLOW || hint.is_some_and(|hint| hint.names(binary))
+        };
         plays.into_iter().partition(is_quick)
     }
 
