@@ -145,6 +145,19 @@ impl Memory {
                 break;
             }
         }
+        self.rows_of_each(shard, (since, durable), names, max, &mut found);
+        found
+    }
+
+    /// Adds rows of entities, as long as there is room.
+    fn rows_of_each(
+        &mut self,
+        shard: ShardId,
+        (since, durable): (Position, Position),
+        names: Vec<Name>,
+        max: usize,
+        found: &mut Found,
+    ) {
         let tiny = buggify!("sweep.pages.tiny");
         let limits = if tiny { Limits::TINY } else { self.limits };
         let few = buggify!("sweep.pages.few");
@@ -154,10 +167,11 @@ impl Memory {
                 found.more = true;
                 break;
             }
-            match self.rows_of(shard, &name, durable, &limits, &mut room, &mut found) {
+            match self.rows_of(shard, &name, durable, &limits, &mut room, found) {
                 Wrote::All => {}
                 Wrote::Some => {
-                    found.waits |= self.rowed.dirty[at].get(&name).is_some_and(|first| *first < since)
+                    let dirty = &self.rowed.dirty[shard.0 as usize];
+                    found.waits |= dirty.get(&name).is_some_and(|first| *first < since);
                 }
                 Wrote::Full => {
                     found.more = true;
@@ -166,7 +180,6 @@ impl Memory {
             }
             found.next = Some(name);
         }
-        found
     }
 
     /// Rows that the log no longer needs, at most `max`: the others go with the next sweep.
