@@ -2,7 +2,7 @@
 //!
 //! The test that caught it last time runs first, then the tests of the mutant's module, then quick binaries, and once all
 //! mutants have met those, slow ones. What fails is run again, alone, with the mutant and without, before it is believed: a
-//! test may fail or hang because of who else uses the machine. [`run`] is one run of one binary. Doc tests do not take part.
+//! test may fail or hang because of who else uses the machine. `run.rs` is one run of one binary. Doc tests do not take part.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
