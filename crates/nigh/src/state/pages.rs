@@ -365,8 +365,8 @@ impl<K: Wire + Ord + Clone, V: Element> Pages for Table<K, V> {
         // A row is read only up to the next one's bound.
         let mut take = |entries: BTreeMap<K, V>, from: Option<&K>, to: Option<&K>| {
             let inside = entries.into_iter().skip_while(|(key, _)| from.is_some_and(|from| key < from));
-            let inside = inside.take_while(|(key, _)| to.is_none_or(|to| key < to)); // mutant page-read-past-bound: let inside = inside.take_while(|(_, _)| to.is_none_or(|_| true));
-            all.extend(inside);
+            let bound = to; // mutant page-read-past-bound: let bound = to.filter(|_| false);
+            all.extend(inside.take_while(|(key, _)| bound.is_none_or(|to| key < to)));
         };
         take(mem::take(entries), None, above(0));
         for (at, (from, entries)) in read.into_iter().enumerate() {

@@ -227,8 +227,8 @@ impl Parts {
 }
 
 fn put(to: &mut Vec<CellRow>, field: usize, pages: &mut Vec<Page>) {
-    let pages = pages.drain(..); // mutant lower-page-first: let pages = pages.drain(..).rev();
-    to.extend(pages.map(|page| CellRow::Page(FieldPage { field, page })));
+    let row = |page| CellRow::Page(FieldPage { field, page });
+    pages.drain(..).for_each(|page| to.push(row(page))); // mutant lower-page-first: pages.drain(..).rev().for_each(|page| to.push(row(page)));
 }
 
 fn field_of(redo: &mut Reader<'_>) -> Result<usize, DecodeError> {
