@@ -99,7 +99,8 @@ fn cents_of_nobody() -> u64 {
 #[test]
 #[rustfmt::skip] // Rows are read as columns.
 fn the_system_is_refused_and_named() {
-    if !nigh_guard::ACTIVE {
+    // A release build inlines the stand-in into what calls it and keeps no lines: it names that.
+    if !nigh_guard::ACTIVE || cfg!(not(debug_assertions)) {
         return;
     }
     check(|sim| with(sim, Dials),   &["the system is not simulated: `<forbidden::Dials as forbidden::Bank>::charge` asked for a socket at ", "forbidden.rs:", "instead: a stand-in answers from memory"]);

@@ -356,7 +356,17 @@ impl Tables {
 
     /// Bytes in memory, about.
     pub(super) fn size(&self) -> usize {
-        self.records.size() + self.keyed.size() + self.marks.size() + self.floors.size()
+        let rows = self.records.size() + self.keyed.size() + self.marks.size() + self.floors.size();
+        // A caller that was looked for takes its place also if nothing is remembered of it.
+        rows + self.callers_here() * (size_of::<(CallerId, bool)>() * 3 / 2) // mutant callers-uncounted: rows
+    }
+    fn callers_here(&self) -> usize {
+        self.cold.as_ref().map_or(0, |cold| cold.callers_len())
+    }
+    /// What there is to look at before something is let go.
+    pub(super) fn here_len(&self) -> usize {
+        let rows = self.records.len() + self.keyed.len() + self.marks.len() + self.floors.len();
+        rows + self.callers_here()
     }
     /// Callers with a floor, in memory.
     pub(super) fn floors_len(&self) -> usize {

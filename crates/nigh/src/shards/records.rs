@@ -171,16 +171,13 @@ pub(crate) fn let_go(owner: &Owner) {
             owner.core().records.from = shard;
             return;
         }
-        size -= let_shard_go(owner, shard, all);
+        size = size.saturating_sub(let_shard_go(owner, shard, all));
     }
 }
 
 /// Returns how many bytes that gave.
 fn let_shard_go(owner: &Owner, shard: usize, all: bool) -> usize {
-    let rows = {
-        let counters = owner.core().shards[shard].counters();
-        counters.records + counters.keyed + counters.marks + counters.floors
-    };
+    let rows = owner.core().shards[shard].rows_here();
     let mut gained = 0;
     for _ in 0..rows.div_ceil(LOOK_ROWS_MAX) {
         // One lock each: calls go on meanwhile.
@@ -188,7 +185,8 @@ fn let_shard_go(owner: &Owner, shard: usize, all: bool) -> usize {
         let machine = &mut core.shards[shard];
         let size = machine.tables_size();
         machine.let_go(LOOK_ROWS_MAX, all);
-        gained += size - machine.tables_size();
+        // The first time a list of those who are here is made, which takes room.
+        gained += size.saturating_sub(machine.tables_size());
     }
     gained
 }

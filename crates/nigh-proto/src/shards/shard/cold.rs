@@ -61,6 +61,11 @@ impl<R> Shard<R> {
         self.assert_invariants();
     }
 
+    /// Rows and callers in memory: what [`let_go`](Self::let_go) may look at.
+    pub fn rows_here(&self) -> usize {
+        self.tables.here_len()
+    }
+
     /// Bytes that its tables take in memory, about.
     pub fn tables_size(&self) -> usize {
         self.tables.size()

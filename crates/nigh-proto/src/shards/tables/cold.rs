@@ -97,6 +97,10 @@ impl Cold {
     pub(super) fn elsewhere(&self) -> u64 {
         self.elsewhere
     }
+    /// Callers of which all rows are here, also those that have none.
+    pub(super) fn callers_len(&self) -> usize {
+        self.here.len()
+    }
     /// Nothing is too old up to this time, of what is known.
     pub(super) fn expires_min(&self) -> Time {
         if self.expires_min == Time::EPOCH { NEVER } else { self.expires_min }

@@ -217,3 +217,19 @@ fn rows_of_others_are_refused() {
     let key = rows.iter().find(|(key, _)| key.caller().is_some()).expect("it has rows").0.clone();
     assert_eq!(shard.load(&missing, rows), Err(Corrupt::Row(key)));
 }
+
+/// A caller that was looked for and left nothing behind counts while it is here, and goes.
+#[test]
+fn callers_without_rows_count_and_go() {
+    let mut shard = open(vec![]);
+    shard.is_part([]);
+    for caller in 0..100 {
+        let missing = shard.missing(&call(caller, 1, None)).expect("it was never here");
+        assert_eq!(shard.load(&missing, vec![]), Ok(true));
+    }
+    assert!(shard.tables_size() >= 100 * 24, "{} bytes", shard.tables_size());
+    assert_eq!(shard.rows_here(), 100);
+    shard.let_go(1000, false);
+    shard.let_go(1000, false);
+    assert_eq!((shard.rows_here(), shard.tables_size()), (0, 0));
+}
