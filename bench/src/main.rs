@@ -30,6 +30,10 @@ mod tails;
 
 use std::process::ExitCode;
 
+/// As a server would that answers from many threads: peers have allocators of their own, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: cargo xtask bench [NAME…] [--rounds 5] [--entities 1000000] [--save]";
 
 /// Of the larger store of small ones, unless told: filled in half a minute. Ten million take five, once.

@@ -7,7 +7,7 @@
 
 use std::any::Any;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use nigh_proto::Instant;
 use nigh_proto::calls::caller::PeerFacts;
@@ -37,6 +37,7 @@ use crate::services::Listed;
 pub use crate::services::{Answered, Gate};
 pub use crate::shards::commit::Group;
 use crate::shards::commit::{self, Progress};
+use crate::shards::core::Core;
 use crate::shards::host::{Cell, Host, Wrote};
 use crate::shards::owner::Owner;
 use crate::shards::sweep::{Stepped, Sweep};
@@ -262,6 +263,8 @@ pub struct Options {
     pub backups: Option<PathBuf>,
     /// Other processes may take its shards up: whether one is still its own is to be asked (R7).
     pub shared: bool,
+    /// Methods that may run beside each other, each of another lane of shards.
+    pub lanes_max: u32,
     /// What entities may take in memory, in bytes: see [`Config::memory_max`](crate::Config::memory_max).
     pub memory_max: usize,
 }
@@ -451,13 +454,18 @@ impl Engine {
     /// Where each of its shards stands: under which epoch, and how much of its log it has read or written.
     pub fn heads(&self) -> Vec<(ShardId, Epoch, Position)> {
         let Some(store) = &self.store else { return vec![] };
-        store.owner.core().shards.iter().map(|s| (s.id(), s.epoch(), s.next())).collect()
+        let of_lane = |core: MutexGuard<'_, Core>| {
+            core.shards.iter().map(|s| (s.id(), s.epoch(), s.next())).collect::<Vec<_>>()
+        };
+        let mut heads: Vec<_> = store.owner.cores().flat_map(of_lane).collect();
+        heads.sort_unstable_by_key(|(shard, ..)| *shard);
+        heads
     }
 
     /// True if all it has in memory is durable.
     pub fn is_durable(&self) -> bool {
         let Some(store) = &self.store else { return true };
-        store.owner.core().shards.iter().all(|s| s.durable() == s.next())
+        store.owner.cores().all(|core| core.shards.iter().all(|s| s.durable() == s.next()))
     }
 
     /// Snapshot of the entity with this key as this process has it, durable or not. `None` if it has not the entity.
@@ -476,10 +484,9 @@ fn own(
     opened: Opened,
 ) -> Result<(Stored, Box<dyn Log>)> {
     let Opened { mut log, rows, swept, meta, copier } = opened;
-    let Options { shared, memory_max, .. } = *options;
-    let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, meta, memory_max)?;
-    let owner =
-        Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered.shards, recovered.memory, shared);
+    let Options { shared, lanes_max, memory_max, .. } = *options;
+    let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, meta, (lanes_max, memory_max))?;
+    let owner = Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered, shared);
     calls.set_owner(&owner);
     // R17: births of this process are corrected by the log time of its own shards.
     let log_time = owner.log_time_max();

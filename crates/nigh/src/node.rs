@@ -5,8 +5,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -28,8 +28,10 @@ use crate::ledger;
 use crate::link::connection::{accept, dial};
 use crate::place;
 use crate::shards::commit::{self, Progress};
+use crate::shards::core::Core;
+use crate::shards::lanes::LANES;
 use crate::shards::owner::Owner;
-use crate::shards::{sweep, watch as watchdog};
+use crate::shards::{records, sweep, watch as watchdog};
 use crate::store::{self, Copier, CopyError, Verified};
 
 /// How long what is open may take to finish when a node stops.
@@ -92,6 +94,7 @@ impl Node {
         let options = Options {
             role: config.role.clone().unwrap_or_else(|| "all".into()),
             shards: SHARDS_DEFAULT,
+            lanes_max: LANES,
             has_peer: config.peer.is_some(),
             backups: config.backups.clone(),
             shared: false,
@@ -188,20 +191,21 @@ impl Node {
 
     /// What entities take in memory, in bytes, estimated: see [`Config::memory_max`].
     pub fn memory(&self) -> usize {
-        self.threads.as_ref().map_or(0, |t| t.owner.core().memory.size())
+        self.threads.as_ref().map_or(0, |t| t.owner.budget.size())
     }
 
     /// Rows that changed and wait to be written back: of entities, and of what is remembered of calls.
     pub fn unwritten(&self) -> usize {
-        self.threads.as_ref().map_or(0, |t| t.owner.core().rows_changed())
+        self.threads.as_ref().map_or(0, |t| t.owner.rows_changed())
     }
 
     /// How much is remembered of calls: answers, idempotency keys, order.
     pub fn remembered(&self) -> Remembered {
         let Some(threads) = &self.threads else { return Remembered::default() };
-        let core = threads.owner.core();
-        let rows = core.shards.iter().map(|shard| shard.counters().rows).sum();
-        Remembered { memory: core.shards.iter().map(|shard| shard.tables_size()).sum(), rows }
+        let of_lane =
+            |core: MutexGuard<'_, Core>| core.shards.iter().map(|shard| shard.counters().rows).sum::<u64>();
+        let rows = threads.owner.cores().map(of_lane).sum();
+        Remembered { memory: records::tables_size(&threads.owner), rows }
     }
 
     /// Copies the store of this node into the new directory `to`, as it is now, and reads the copy back; calls go on
@@ -314,7 +318,7 @@ impl Threads {
         drop(self.watchdog.0);
         join(self.watchdog.1);
         // Handles may outlive their node: the directory must not stay locked for their sake.
-        self.owner.core().memory.close();
+        self.owner.cores().for_each(|mut core| core.memory.close());
     }
 }
 

@@ -29,8 +29,9 @@ use crate::perform::{Ask, Identity, Outcome, Perform, What};
 use crate::routes::{EntityMethod, Route, Routes, ServiceMethod};
 use crate::service::{Asked, BoxFuture};
 use crate::services::Served;
-use crate::shards::owner::{Asked as Of, Owner, Work};
+use crate::shards::owner::Owner;
 use crate::shards::reply::{Heard, ReplyTo, answered};
+use crate::shards::work::{Asked as Of, Work};
 use crate::store::Verified;
 use crate::why::{self, Named, Why};
 
@@ -150,7 +151,7 @@ impl Performer {
         let Some(owner) = &self.owner else {
             return self.there(Started::View { method, key, args: args.to_bytes() }, within);
         };
-        here(self.asking(Line::Method(method)), owner, Of::View { method, key, args }, within)
+        here(self.asking(Line::Method(method)), owner, Of::View { method, key, args, shard: None }, within)
     }
 
     fn service(

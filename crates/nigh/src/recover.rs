@@ -10,15 +10,17 @@ use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{CallerId, Time};
 
 use crate::shards::host::Host;
-use crate::shards::memory::Memory;
+use crate::shards::lanes::Lanes;
+use crate::shards::memory::{Budget, Memory};
 use crate::shards::records;
 use crate::shards::reply::ReplyTo;
 use crate::store::{GroupId, Log, Meta, Rows, StoreError};
 
 /// The machines and entities of all shards, as of the last acknowledged record.
 pub(crate) struct Recovered {
-    pub(crate) shards: Vec<Shard<ReplyTo>>,
-    pub(crate) memory: Memory,
+    pub(crate) lanes: Lanes,
+    pub(crate) of_lane: Vec<(Vec<Shard<ReplyTo>>, Memory)>,
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// R8: takes every shard up under a new epoch first, and reads the log then.
@@ -28,7 +30,7 @@ pub(crate) fn recover(
     swept: GroupId,
     hosts: &Arc<[Box<dyn Host>]>,
     meta: Meta,
-    memory_max: usize,
+    (lanes_max, memory_max): (u32, usize),
 ) -> Result<Recovered, StoreError> {
     let shards = meta.shards;
     // What is in the rows is not repeated: a row that a sweep removed is missing (`shards/memory/sweep.rs`).
@@ -44,8 +46,10 @@ pub(crate) fn recover(
     if let Some(error) = bad {
         return Err(error);
     }
-    let mut memory = Memory::new(hosts.clone(), rows.clone(), shards, memory_max);
-    let mut machines = Vec::with_capacity(ids.len());
+    let (lanes, budget) = (Lanes::new(lanes_max, shards), Budget::new(memory_max));
+    let memory = |lane| Memory::new(hosts.clone(), rows.clone(), (lanes, lane), budget.clone());
+    let empty = |lane| (Vec::with_capacity(lanes.shards_max()), memory(lane));
+    let mut of_lane: Vec<_> = (0..lanes.count()).map(empty).collect();
     for (id, head) in ids.into_iter().zip(heads) {
         let tail = tails.remove(&id).unwrap_or_default();
         let first = tail.first().map_or(head.next, |blob| blob.first);
@@ -59,6 +63,7 @@ pub(crate) fn recover(
             machine.is_part(callers); // mutant start-takes-part-for-all: drop(callers);
         }
         meta.restored.into_iter().for_each(|at| machine.restored(at)); // mutant restored-store-unaware: drop(meta.restored);
+        let (machines, memory) = &mut of_lane[lanes.of(id)];
         for blob in &tail {
             machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
             for (record, place) in blob.records.iter().zip(blob.first.0..) {
@@ -67,5 +72,5 @@ pub(crate) fn recover(
         }
         machines.push(machine);
     }
-    Ok(Recovered { shards: machines, memory })
+    Ok(Recovered { lanes, of_lane, budget })
 }

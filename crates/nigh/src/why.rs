@@ -3,6 +3,7 @@
 //! It only looks. Nothing is fenced, nothing is asked of another process, and of a call that is not recorded nothing is
 //! promised: that is what settling is for.
 
+use std::sync::MutexGuard;
 use std::time::Duration;
 
 pub use nigh_proto::calls::caller::Waits;
@@ -10,14 +11,16 @@ use nigh_proto::calls::caller::{AtCaller, PeerId};
 use nigh_proto::calls::tally::Line;
 use nigh_proto::shards::ShardId;
 pub use nigh_proto::shards::shard::{AtOwner, Became};
-use nigh_proto::shards::shard::{Stored, look, unread};
+use nigh_proto::shards::shard::{Shard, Stored, look, unread};
 use nigh_wire::{CallId, Class, Ticket};
 
 use crate::performer::Performer;
 use crate::routes::Route;
 use crate::service::BoxFuture;
+use crate::shards::core::Core;
 use crate::shards::owner::{Owner as Arrived, UnderWay};
 use crate::shards::records;
+use crate::shards::reply::ReplyTo;
 
 /// How a call is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,10 +172,12 @@ fn at_owner(owner: &Arrived, only: Option<ShardId>, id: CallId) -> Owner {
         Some(UnderWay::Runs(age)) => return Owner::Runs(age),
         None => {}
     }
-    let (unread, rows) = {
-        let core = owner.core();
-        (unread(&core.shards, only, id), core.memory.rows())
+    // All lanes at once: what is looked at is of one moment. Nobody who has one lane's lock waits for another's.
+    let unread = {
+        let cores: Vec<_> = owner.cores().collect();
+        unread(&machines(&cores), only, id)
     };
+    let rows = owner.core(0).memory.rows();
     // Without the lock: calls go on meanwhile.
     let mut stored = Stored::new();
     for shard in unread {
@@ -184,5 +189,10 @@ fn at_owner(owner: &Arrived, only: Option<ShardId>, id: CallId) -> Owner {
             }
         }
     }
-    Owner::Remembers(look(&owner.core().shards, only, id, &stored))
+    let cores: Vec<_> = owner.cores().collect();
+    Owner::Remembers(look(&machines(&cores), only, id, &stored))
+}
+
+fn machines<'a>(cores: &'a [MutexGuard<'_, Core>]) -> Vec<&'a Shard<ReplyTo>> {
+    cores.iter().flat_map(|core| &core.shards).collect()
 }

@@ -157,8 +157,15 @@ fn pages(store: &MemoryStore) -> (Engine, Box<dyn Log>) {
     let blueprint = Blueprint::new(App::new("pages").entity::<Page>()).expect("is right");
     let role = Role { entities: ["Page".to_owned()].into(), ..Role::default() };
     let memory_max = usize::MAX / 2;
-    let options =
-        Options { role: "all".into(), shards: 1, has_peer: false, shared: false, memory_max, backups: None };
+    let options = Options {
+        role: "all".into(),
+        shards: 1,
+        lanes_max: 1,
+        has_peer: false,
+        shared: false,
+        memory_max,
+        backups: None,
+    };
     let opened = |_: Open<'_>| Ok(store.open());
     let (engine, log) = Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
     (engine, log.expect("it owns pages"))
@@ -279,6 +286,7 @@ fn what_was_swept_is_not_repeated() {
     let options = Options {
         role: "all".into(),
         shards: 1,
+        lanes_max: 1,
         has_peer: false,
         backups: None,
         shared: false,

@@ -217,7 +217,7 @@ async fn what_is_open_is_found_where_it_waits() {
     };
     let first = asked(runs, "ada/pause", json!({}));
     until(runs, "runs").await;
-    let second = asked(waits, "bob/add", json!({"n": 1}));
+    let second = asked(waits, "ada/add", json!({"n": 1}));
     until(waits, "waits").await;
     let (caller, owner) = door.why(runs).await;
     assert!(owner["age_ms"].is_u64(), "{owner}");

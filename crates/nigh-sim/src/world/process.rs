@@ -53,6 +53,7 @@ impl World {
             backups: None,
             role: format!("process-{process}"),
             shards: SHARDS,
+            lanes_max: 1,
             has_peer: self.processes[at].dials,
             shared: owners > 1,
             memory_max: MEMORY_MAX,

@@ -24,8 +24,9 @@ use tokio::sync::{Notify, oneshot};
 use crate::buggify;
 use crate::clock::Clock;
 use crate::ledger::Beside;
-use crate::shards::owner::{Asked, Owner, Work};
+use crate::shards::owner::Owner;
 use crate::shards::reply::ReplyTo;
+use crate::shards::work::{Asked, Work};
 
 /// The process that has what this one has not.
 pub(crate) const PEER: PeerId = PeerId(1);
@@ -305,7 +306,7 @@ pub(crate) fn asked(request: Request, placed: Option<(ShardId, Fingerprint)>) ->
             (Asked::Call(call, placed), within)
         }
         Request::View { method, key, args, within } => {
-            (Asked::View { method, key, args: nigh_wire::Value::Bytes(args) }, within)
+            (Asked::View { method, key, args: nigh_wire::Value::Bytes(args), shard: None }, within)
         }
         Request::Settle { ticket, within } => (Asked::Settle(Box::new(ticket)), within),
         Request::List { entity, after, limit, within } => (Asked::List { entity, after, limit }, within),

@@ -14,6 +14,7 @@ use nigh_proto::shards::pace::{Pace, is_log_full};
 use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
+use crate::shards::reply::Delivery;
 use crate::store::{Append, AppendError, Appended, GroupId, Log, ROWS_PER_WRITE_MAX};
 
 /// What the committer shares with the sweeper and with those who count.
@@ -80,7 +81,7 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
         };
         while append(owner, log.as_mut(), progress) {
             // Whoever was just answered asks again: on a busy machine one turn of the scheduler fills the next
-            // group, and on an idle one this returns at once.
+            // group, and on an idle one this returns at once. More turns make larger groups, and fewer calls.
             std::thread::yield_now();
         }
         if stop {
@@ -125,23 +126,23 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
         make_room(owner, log, progress);
     }
     let clock = owner.clock.wall();
-    let mut core = owner.core();
-    let waiting = core.take_appendable();
-    let mut group = Group { shards: Vec::with_capacity(waiting.len()), appends: Vec::new() };
-    for shard in waiting {
-        if !group.appends.is_empty() && buggify!("commit.shard.alone") {
-            core.mark(shard);
-            continue;
-        }
-        if let Some(append) = core.shards[shard.0 as usize].poll_append(clock) {
-            group.shards.push(shard);
-            group.appends.push(Append {
-                shard,
-                epoch: append.epoch,
-                first: append.first,
-                next: append.next,
-                blob: append.blob,
-            });
+    let mut group = Group { shards: Vec::new(), appends: Vec::new() };
+    for mut core in owner.cores() {
+        for shard in core.take_appendable() {
+            if !group.appends.is_empty() && buggify!("commit.shard.alone") {
+                core.mark(shard);
+                continue;
+            }
+            if let Some(append) = core.machine(shard).poll_append(clock) {
+                group.shards.push(shard);
+                group.appends.push(Append {
+                    shard,
+                    epoch: append.epoch,
+                    first: append.first,
+                    next: append.next,
+                    blob: append.blob,
+                });
+            }
         }
     }
     (!group.appends.is_empty()).then_some(group)
@@ -155,7 +156,7 @@ fn make_room(owner: &Owner, log: &mut dyn Log, progress: &Progress) {
             owner.clock.end(&error.to_string(), EXIT_STORE);
         }
         progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
-        owner.core().log_full = is_log_full(log.size_bytes());
+        owner.set_log_full(is_log_full(log.size_bytes()));
     }
 }
 
@@ -184,20 +185,25 @@ pub(crate) fn handle_appended(
     progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
     let records: u64 = appends.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
-    let deliveries = {
-        let mut core = owner.core();
-        core.log_full = is_log_full(log.size_bytes());
-        // An answer for each shard, at least.
-        let mut deliveries = Vec::with_capacity(shards.len());
-        for shard in shards {
-            core.shards[shard.0 as usize].handle_appended();
-            core.release_into(shard, &mut deliveries);
-        }
-        deliveries
-    };
+    owner.set_log_full(is_log_full(log.size_bytes()));
+    let deliveries = released(owner, &shards);
     if deliveries.len() > HANDED_OUT_HERE_MAX {
         owner.hand_out_elsewhere(deliveries);
     } else {
         owner.hand_out(deliveries);
     }
+}
+
+/// These shards are durable: what they let go now. They stand by lane.
+fn released(owner: &Owner, shards: &[ShardId]) -> Vec<Delivery> {
+    // An answer for each shard, at least.
+    let mut deliveries = Vec::with_capacity(shards.len());
+    for of_lane in shards.chunk_by(|one, other| owner.lanes().of(*one) == owner.lanes().of(*other)) {
+        let mut core = owner.core_of(of_lane[0]);
+        for shard in of_lane {
+            core.machine(*shard).handle_appended();
+            core.release_into(*shard, &mut deliveries);
+        }
+    }
+    deliveries
 }

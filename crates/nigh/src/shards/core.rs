@@ -1,33 +1,36 @@
-//! What is read and changed between two methods: the shards' machines, the entities, and what each is to be asked.
+//! What is read and changed between two methods of one lane: its shards' machines, its entities, and what each is to be
+//! asked.
 //!
-//! Behind the owner's lock, which is never held while a method runs. Nothing here waits or runs anything.
+//! Behind the lane's lock, which is never held while a method runs. Nothing here waits or runs anything.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nigh_proto::Instant;
 use nigh_proto::calls::tally::{CalleeLine, Tally};
 use nigh_proto::shards::shard::{Release, Shard, Stuck};
 use nigh_proto::shards::{Epoch, ShardId};
+use nigh_wire::{CallId, Time};
 
 use crate::clock::Clock;
 use crate::exit::EXIT_STORE;
+use crate::shards::lanes::Lanes;
 use crate::shards::memory::Memory;
-use crate::shards::records::Records;
 use crate::shards::reply::{Delivery, ReplyTo, What};
 use crate::store::StoreError;
 
 /// What is read and changed between two methods.
 pub(crate) struct Core {
+    lanes: Lanes,
+    /// The lane's, in order.
     pub(crate) shards: Vec<Shard<ReplyTo>>,
     pub(crate) memory: Memory,
-    pub(crate) records: Records,
     /// Shards with records nobody asked the log to keep yet.
     appendable: Vec<ShardId>,
-    /// By shard: it is among the appendable.
+    /// In the order of `shards`: it is among the appendable.
     marked: Vec<bool>,
-    /// Some shard is: read without this lock, which the committer may hold.
-    any: Arc<AtomicBool>,
+    /// How many there are in all lanes: read without a lock, which the committer may hold.
+    all: Arc<AtomicUsize>,
     pub(crate) running: Option<Running>,
     /// A method was given up as stuck: what it still does is not to be believed, and the process ends.
     pub(crate) ending: bool,
@@ -37,8 +40,6 @@ pub(crate) struct Core {
     shared: bool,
     /// Shards of which that is to be asked now.
     asking: Vec<ShardId>,
-    /// The log is so long that no more calls are taken until some of it was cut.
-    pub(crate) log_full: bool,
     /// Somebody else has this shard: nothing leaves it any more, and the process ends.
     pub(crate) taken: Option<ShardId>,
     pub(crate) clock: Clock,
@@ -57,31 +58,36 @@ pub(crate) struct Running {
 }
 
 impl Core {
-    /// As after a start: nothing runs. `any` is set while some shard has something to append.
+    /// As after a start: nothing runs. `all` counts shards of all lanes that have something to append.
     pub(crate) fn new(
         clock: Clock,
+        lanes: Lanes,
         shards: Vec<Shard<ReplyTo>>,
         memory: Memory,
         shared: bool,
-        any: Arc<AtomicBool>,
+        all: Arc<AtomicUsize>,
     ) -> Self {
         Core {
+            lanes,
             marked: vec![false; shards.len()],
             shards,
-            records: Records::new(memory.records_size_max()),
             memory,
             appendable: vec![],
-            any,
+            all,
             running: None,
             ending: false,
             seed: clock.entropy() as u64 | 1,
             shared,
             asking: vec![],
-            log_full: false,
             taken: None,
             clock,
             tally: Tally::default(),
         }
+    }
+
+    /// A shard of this lane.
+    pub(crate) fn machine(&mut self, shard: ShardId) -> &mut Shard<ReplyTo> {
+        &mut self.shards[self.lanes.at(shard)]
     }
 
     /// Shards of which is to be asked whether they are still ours, and under which epoch.
@@ -90,32 +96,32 @@ impl Core {
             return Vec::new();
         }
         let asking = std::mem::take(&mut self.asking);
-        asking.into_iter().map(|shard| (shard, self.shards[shard.0 as usize].epoch())).collect()
+        asking.into_iter().map(|shard| (shard, self.machine(shard).epoch())).collect()
     }
 
     /// Remembers that a shard may have something to append.
     pub(crate) fn mark(&mut self, shard: ShardId) {
-        let at = shard.0 as usize;
+        let at = self.lanes.at(shard);
         if self.shards[at].next() > self.shards[at].durable()
             && !std::mem::replace(&mut self.marked[at], true)
         {
             self.appendable.push(shard);
-            self.any.store(true, Ordering::Release);
+            self.all.fetch_add(1, Ordering::Release);
         }
     }
 
     /// The shards that may have something to append.
     pub(crate) fn take_appendable(&mut self) -> Vec<ShardId> {
         for shard in &self.appendable {
-            self.marked[shard.0 as usize] = false;
+            self.marked[self.lanes.at(*shard)] = false;
         }
-        self.any.store(false, Ordering::Release);
+        self.all.fetch_sub(self.appendable.len(), Ordering::Release);
         std::mem::take(&mut self.appendable)
     }
 
     /// True if everything in the shard's memory is in the log.
     pub(crate) fn is_durable(&self, shard: ShardId) -> bool {
-        let machine = &self.shards[shard.0 as usize];
+        let machine = &self.shards[self.lanes.at(shard)];
         machine.durable() == machine.next()
     }
 
@@ -128,6 +134,22 @@ impl Core {
         self.seed
     }
 
+    /// A caller has gone, this was its last id, and it knows all it asked for.
+    pub(crate) fn bye(&mut self, last: CallId) {
+        for at in 0..self.shards.len() {
+            self.shards[at].bye(last);
+            self.mark(self.shards[at].id());
+        }
+    }
+
+    /// A sweep begins: the machines note what is theirs to note.
+    pub(crate) fn sweep(&mut self, clock: Time) {
+        for at in 0..self.shards.len() {
+            self.shards[at].sweep(clock);
+            self.mark(self.shards[at].id());
+        }
+    }
+
     /// What the shard lets go now.
     pub(crate) fn releases(&mut self, shard: ShardId) -> Vec<Delivery> {
         let mut deliveries = Vec::new();
@@ -138,7 +160,7 @@ impl Core {
     /// As [`Core::releases`], added to what others let go.
     pub(crate) fn release_into(&mut self, shard: ShardId, deliveries: &mut Vec<Delivery>) {
         self.mark(shard);
-        let machine = &mut self.shards[shard.0 as usize];
+        let machine = &mut self.shards[self.lanes.at(shard)];
         if machine.poll_confirm() {
             let shared = self.shared; // mutant confirm-unasked: let shared = false;
             if shared {
@@ -161,11 +183,6 @@ impl Core {
         #[rustfmt::skip]
         let remembered: usize = self.shards.iter().map(|shard| shard.rows_changed()).sum(); // mutant pace-of-entities-alone: let remembered: usize = 0;
         self.memory.dirty() + remembered
-    }
-
-    /// True if what was committed waits for the disk in such amounts that no more is taken.
-    pub(crate) fn is_full(&mut self) -> bool {
-        self.log_full || self.memory.is_full()
     }
 }
 

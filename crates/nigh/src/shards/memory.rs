@@ -1,4 +1,4 @@
-//! Entities in memory, by shard: loaded from the state file when first asked for, changed, written back, let go.
+//! Entities of one lane in memory, by shard: loaded from the state file when first asked for, changed, written back, let go.
 //!
 //! A cell is taken out while a method runs on it, so that nothing else can see it half changed. Keys are held in
 //! their ordered form, which is also the state file's.
@@ -17,8 +17,10 @@ use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, Cause, DecodeError};
 
 use crate::shards::host::{Cell, Host};
+use crate::shards::lanes::Lanes;
 use crate::state::Limits;
 use crate::store::{Rows, StoreError};
+pub(crate) use cold::Budget;
 use cold::{Cold, size_of};
 use load::{Loader, Loads};
 use sweep::Rowed;
@@ -29,14 +31,16 @@ mod load;
 mod sweep;
 
 pub(crate) use crate::state::PageRow;
-pub(crate) use list::ListError;
+pub(crate) use list::{ListError, Listed, Listing};
 pub(crate) use load::{ENTITY_ROW, EntityRow, Loading, page_of, page_prefix, row_key};
 pub(crate) use sweep::Written;
 
-/// The entities of all shards of this process.
+/// The entities of one lane's shards.
 pub(crate) struct Memory {
     loader: Arc<Loader>,
-    /// By shard, then by entity type and ordered key.
+    lanes: Lanes,
+    lane: usize,
+    /// By shard of the lane, then by entity type and ordered key.
     cells: Vec<BTreeMap<Name, Held>>,
     rowed: Rowed,
     cold: Cold,
@@ -86,28 +90,31 @@ pub(crate) struct Loaded {
 }
 
 impl Memory {
-    /// Nothing is loaded. `size_max` is what entities may take, in bytes, beside those that wait to be written back.
+    /// Nothing is loaded. The budget is shared by all lanes.
     pub(crate) fn new(
         hosts: Arc<[Box<dyn Host>]>,
         rows: Arc<dyn Rows>,
-        shards: u32,
-        size_max: usize,
+        (lanes, lane): (Lanes, usize),
+        budget: Arc<Budget>,
     ) -> Self {
         Memory {
             loader: Arc::new(Loader { hosts, rows }),
-            cells: (0..shards).map(|_| BTreeMap::new()).collect(),
-            rowed: Rowed::new(shards),
-            cold: Cold::new(size_max),
+            lanes,
+            lane,
+            cells: (0..lanes.shards_max()).map(|_| BTreeMap::new()).collect(),
+            rowed: Rowed::new(lanes),
+            cold: Cold::new(budget),
             loads: Loads::default(),
             limits: Limits::USUAL,
-            tail: (0..shards).map(|_| BTreeMap::new()).collect(),
+            tail: (0..lanes.shards_max()).map(|_| BTreeMap::new()).collect(),
         }
     }
 
     /// Lets go of everything, the state file too. Nothing is asked of it any more.
     pub(crate) fn close(&mut self) {
-        let (hosts, shards) = (self.loader.hosts.clone(), self.cells.len() as u32);
-        *self = Memory::new(hosts, crate::store::memory(shards).rows, shards, 0);
+        let (hosts, place) = (self.loader.hosts.clone(), (self.lanes, self.lane));
+        let none = crate::store::memory(self.lanes.shards()).rows;
+        *self = Memory::new(hosts, none, place, Budget::new(0));
     }
 
     /// Where rows are read, also without the lock.
@@ -124,7 +131,7 @@ impl Memory {
 
     /// What reads an entity that is not in memory; `None` if it is. What was read is to be [put](Memory::put_loaded).
     pub(crate) fn loader_of(&mut self, shard: ShardId, name: &Name) -> Option<Loading> {
-        let cold = !self.cells[shard.0 as usize].contains_key(name);
+        let cold = !self.cells[self.lanes.at(shard)].contains_key(name);
         cold.then(|| self.loads.begin(&self.loader, shard, name))
     }
 
@@ -142,7 +149,7 @@ impl Memory {
         loaded: Loaded,
     ) -> Result<bool, StoreError> {
         let old = self.loads.end(shard, name, loading);
-        if self.cells[shard.0 as usize].contains_key(name) {
+        if self.cells[self.lanes.at(shard)].contains_key(name) {
             return Ok(true);
         }
         if old {
@@ -152,7 +159,7 @@ impl Memory {
         if let Some(since) = emptied {
             self.rowed.emptied(shard, name, since);
         }
-        if let Some(tail) = self.tail[shard.0 as usize].remove(name) {
+        if let Some(tail) = self.tail[self.lanes.at(shard)].remove(name) {
             let applied = held.repeat(tail).map_err(|(position, why)| {
                 StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0))
             })?;
@@ -162,7 +169,7 @@ impl Memory {
             }
         }
         self.cold.loaded(shard, name, held.size);
-        self.cells[shard.0 as usize].insert(name.clone(), held);
+        self.cells[self.lanes.at(shard)].insert(name.clone(), held);
         Ok(true)
     }
 
@@ -178,7 +185,7 @@ impl Memory {
             let put = self.put_loaded(shard, name, loading, loaded)?;
             assert!(put, "nothing is let go while one lock is held");
         }
-        let held = self.cells[shard.0 as usize].get_mut(name).expect("it was there, or loaded just now");
+        let held = self.cells[self.lanes.at(shard)].get_mut(name).expect("it was there, or loaded just now");
         held.used = true;
         Ok(held.cell.take().expect("one method at a time: a cell taken was put back"))
     }
@@ -191,7 +198,7 @@ impl Memory {
         cell: Box<dyn Cell>,
         changed: Option<(Position, usize)>,
     ) {
-        let held = self.cells[shard.0 as usize].get_mut(name).expect("it was taken from here");
+        let held = self.cells[self.lanes.at(shard)].get_mut(name).expect("it was taken from here");
         let cell = held.cell.insert(cell);
         if let Some((position, redo_size)) = changed {
             cell.place(position);
@@ -237,7 +244,7 @@ impl Memory {
         let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
         self.rowed.changed(shard, &name, position);
         let new = || Tail { key: key.clone(), changes: vec![] };
-        let tail = self.tail[shard.0 as usize].entry(name).or_insert_with(new);
+        let tail = self.tail[self.lanes.at(shard)].entry(name).or_insert_with(new);
         tail.changes.push((position, redo.cloned()));
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::MutexGuard;
 
 use nigh_proto::shards::ShardId;
 use nigh_proto::shards::row::{TableKey, TableRow};
@@ -14,6 +15,7 @@ use nigh_proto::shards::shard::{Missing, rows_of};
 use nigh_wire::{Bytes, CallId, CallerId, Out, Wire};
 
 use crate::buggify;
+use crate::shards::core::Core;
 use crate::shards::owner::Owner;
 use crate::store::{Rows, StoreError, StoredRow};
 
@@ -31,9 +33,9 @@ pub(crate) struct Records {
     /// Bytes of all tables in memory, about.
     size_max: usize,
     /// The shard where letting go begins next.
-    from: usize,
+    from: u32,
     /// The shard that is walked over, or is to be looked at next, and behind which row.
-    walk: (usize, Option<Bytes>),
+    walk: (u32, Option<Bytes>),
 }
 
 impl Records {
@@ -155,10 +157,10 @@ fn opened(shard: ShardId, key: &[u8], row: &StoredRow) -> Result<Row, StoreError
 /// Lets go of what nobody asked for of late, if all take too much memory.
 pub(crate) fn let_go(owner: &Owner) {
     let all = buggify!("records.cold");
-    let (mut size, size_max, first, shards) = {
-        let core = owner.core();
-        let size: usize = core.shards.iter().map(|shard| shard.tables_size()).sum();
-        (size, core.records.size_max, core.records.from, core.shards.len())
+    let mut size = tables_size(owner);
+    let (size_max, first) = {
+        let records = owner.records();
+        (records.size_max, records.from)
     };
     let keeps_all = size <= size_max; // mutant records-never-go: let keeps_all = size < usize::MAX;
     if keeps_all && !all {
@@ -166,23 +168,30 @@ pub(crate) fn let_go(owner: &Owner) {
     }
     // A quarter is made free, so that it is not to be done again at once.
     let enough = size_max - size_max / 4;
-    for shard in (first..shards).chain(0..first) {
+    for shard in (first..owner.lanes().shards()).chain(0..first) {
         if size <= enough && !all {
-            owner.core().records.from = shard;
+            owner.records().from = shard;
             return;
         }
-        size = size.saturating_sub(let_shard_go(owner, shard, all));
+        size = size.saturating_sub(let_shard_go(owner, ShardId(shard), all));
     }
 }
 
+/// Bytes of all tables in memory, about.
+pub(crate) fn tables_size(owner: &Owner) -> usize {
+    let of_lane =
+        |core: MutexGuard<'_, Core>| core.shards.iter().map(|shard| shard.tables_size()).sum::<usize>();
+    owner.cores().map(of_lane).sum()
+}
+
 /// Returns how many bytes that gave.
-fn let_shard_go(owner: &Owner, shard: usize, all: bool) -> usize {
-    let rows = owner.core().shards[shard].rows_here();
+fn let_shard_go(owner: &Owner, shard: ShardId, all: bool) -> usize {
+    let rows = owner.core_of(shard).machine(shard).rows_here();
     let mut gained = 0;
     for _ in 0..rows.div_ceil(LOOK_ROWS_MAX) {
         // One lock each: calls go on meanwhile.
-        let mut core = owner.core();
-        let machine = &mut core.shards[shard];
+        let mut core = owner.core_of(shard);
+        let machine = core.machine(shard);
         let size = machine.tables_size();
         machine.let_go(LOOK_ROWS_MAX, all);
         // The first time a list of those who are here is made, which takes room.
@@ -195,24 +204,23 @@ fn let_shard_go(owner: &Owner, shard: usize, all: bool) -> usize {
 pub(crate) fn age(owner: &Owner, rows: &dyn Rows) -> Result<(), StoreError> {
     for _ in 0..PAGES_MAX {
         let Some((shard, after)) = next_to_walk(owner) else { return Ok(()) };
-        let found = page(rows, ShardId(shard as u32), after.as_ref(), LOOK_ROWS_MAX)?;
+        let found = page(rows, shard, after.as_ref(), LOOK_ROWS_MAX)?;
         let ended = found.len() < LOOK_ROWS_MAX;
         let last = found.last().map(|(key, _)| row_key(key));
-        let mut core = owner.core();
-        core.shards[shard].walk(found, ended);
-        core.records.walk = if ended { (shard + 1, None) } else { (shard, last) };
+        owner.core_of(shard).machine(shard).walk(found, ended);
+        owner.records().walk = if ended { (shard.0 + 1, None) } else { (shard.0, last) };
     }
     Ok(())
 }
 
 /// Where the walk goes on, or the next shard that wants one.
-fn next_to_walk(owner: &Owner) -> Option<(usize, Option<Bytes>)> {
-    let core = owner.core();
-    let (at, after) = core.records.walk.clone();
+fn next_to_walk(owner: &Owner) -> Option<(ShardId, Option<Bytes>)> {
+    let (at, after) = owner.records().walk.clone();
     if after.is_some() {
-        return Some((at, after));
+        return Some((ShardId(at), after));
     }
-    let shards = core.shards.len();
-    let next = (at..at + shards).map(|shard| shard % shards).find(|shard| core.shards[*shard].wants_walk());
+    let shards = owner.lanes().shards();
+    let wants = |shard: &ShardId| owner.core_of(*shard).machine(*shard).wants_walk();
+    let next = (at..at + shards).map(|shard| ShardId(shard % shards)).find(wants);
     next.map(|shard| (shard, None))
 }

@@ -40,17 +40,16 @@ pub(crate) fn run(
         for _ in 0..LOOKS {
             stopped = stopped || is_over(stop, every / LOOKS);
             // Found under the lock, dropped without it.
-            let gone = owner.core().memory.take_gone();
+            let gone: Vec<_> = owner.cores().flat_map(|mut core| core.memory.take_gone()).collect();
             drop(gone);
-            if stopped || progress.log_size() > LOG_SIZE_SOFT || owner.core().memory.is_tight() {
+            if stopped || progress.log_size() > LOG_SIZE_SOFT || owner.budget.is_tight() {
                 break;
             }
         }
         let last = stopped;
         if progress.group() > swept || last {
             let pause = || {
-                let dirty = owner.core().rows_changed();
-                let wait = progress.pause(owner.clock.now(), every, dirty);
+                let wait = progress.pause(owner.clock.now(), every, owner.rows_changed());
                 !wait.is_zero() && is_over(stop, wait)
             };
             match sweep(owner, rows, progress, last, pause) {
@@ -106,8 +105,8 @@ pub(crate) struct Sweep {
     /// A method ran on what was looked at.
     busy: bool,
     writes: Vec<RowWrite>,
-    /// What is in them.
-    written: Vec<Written>,
+    /// What is in them, by lane.
+    written: Vec<(usize, Vec<Written>)>,
     /// Shards that gave rows of what they remember of calls.
     given: Vec<ShardId>,
 }
@@ -147,18 +146,11 @@ impl Sweep {
     pub(crate) fn begin(owner: &Arc<Owner>, progress: &Progress) -> Self {
         // What is settled first, then the group, then what there is: what is settled is in groups up to that one, and
         // what those hold is below the places noted last.
-        let places = || owner.core().shards.iter().map(|s| s.durable()).collect::<Vec<Position>>();
-        let settled = places();
+        let settled = places(owner);
         let group = progress.group();
-        {
-            let clock = owner.clock.wall();
-            let mut core = owner.core();
-            for shard in 0..core.shards.len() {
-                core.shards[shard].sweep(clock);
-                core.mark(ShardId(shard as u32));
-            }
-        }
-        let since = places();
+        let clock = owner.clock.wall();
+        owner.cores().for_each(|mut core| core.sweep(clock));
+        let since = places(owner);
         owner.kick();
         let left = since.into_iter().enumerate().map(|(shard, since)| Left {
             shard: ShardId(shard as u32),
@@ -204,7 +196,7 @@ impl Sweep {
             return Ok(Stepped::Waits);
         }
         rows.swept(GroupId(self.group.0 + 1))?;
-        owner.core().memory.cut(std::mem::take(&mut self.settled));
+        owner.cores().for_each(|mut core| core.memory.cut(&self.settled));
         #[rustfmt::skip]
         progress.cut_below(GroupId(self.group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(self.group.0 + 2));
         owner.nudge();
@@ -214,9 +206,9 @@ impl Sweep {
 
     /// Notes where the logs of those stand that wait.
     fn look_back(&mut self, owner: &Owner) {
-        let core = owner.core();
         let stands = |left: &Left| {
-            let machine = &core.shards[left.shard.0 as usize];
+            let mut core = owner.core_of(left.shard);
+            let machine = core.machine(left.shard);
             (left.shard, machine.durable(), machine.next())
         };
         let stood = self.waiting.iter().map(stands).collect();
@@ -229,9 +221,9 @@ impl Sweep {
         if !self.stalled {
             return false;
         }
-        let core = owner.core();
         let same = |(shard, durable, next): &(ShardId, Position, Position)| {
-            let machine = &core.shards[shard.0 as usize];
+            let mut core = owner.core_of(*shard);
+            let machine = core.machine(*shard);
             let stands = machine.durable() == *durable && machine.next() == *next; // mutant sweep-stalls: let stands = true;
             stands && !core.memory.has_emptied(*shard)
         };
@@ -244,11 +236,14 @@ impl Sweep {
             rows.write(chunk)?;
         }
         self.writes.clear();
-        let mut core = owner.core();
-        core.memory.wrote(std::mem::take(&mut self.written));
-        for shard in self.given.drain(..) {
-            core.shards[shard.0 as usize].rows_written();
+        for (lane, written) in self.written.drain(..) {
+            owner.core(lane).memory.wrote(written);
         }
+        for shard in self.given.drain(..) {
+            owner.core_of(shard).machine(shard).rows_written();
+        }
+        // A lane that changes nothing has what nobody asks for, too.
+        owner.cores().for_each(|mut core| core.memory.let_written_go());
         Ok(())
     }
 
@@ -256,8 +251,8 @@ impl Sweep {
     fn collect(&mut self, owner: &Owner, mut left: Left) -> Result<(), StoreError> {
         let Left { shard, since, .. } = left;
         let before = self.writes.len();
-        let mut core = owner.core();
-        let machine = &mut core.shards[shard.0 as usize];
+        let mut core = owner.core_of(shard);
+        let machine = core.machine(shard);
         let durable = machine.durable();
         // What was swept changed between two records: the one before is durable.
         let last = Position(durable.0.saturating_sub(1));
@@ -274,7 +269,7 @@ impl Sweep {
         drop(core);
         drop(gone);
         self.writes.extend(found.rows);
-        self.written.extend(found.written);
+        self.written.push((owner.lanes().of(shard), found.written));
         left.waits |= found.waits;
         self.busy |= found.busy;
         if !found.cold.is_empty() {
@@ -291,4 +286,13 @@ impl Sweep {
         }
         Ok(())
     }
+}
+
+/// Where each shard's log stands, durably.
+fn places(owner: &Owner) -> Vec<Position> {
+    let mut places = vec![Position(0); owner.lanes().shards() as usize];
+    for core in owner.cores() {
+        core.shards.iter().for_each(|machine| places[machine.id().0 as usize] = machine.durable());
+    }
+    places
 }

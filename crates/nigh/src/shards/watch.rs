@@ -20,40 +20,44 @@ const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
 pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Duration, stop: &Receiver<()>) {
     let every = (method_time_max.min(stuck_max) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
     while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-        let mut core = owner.core();
-        let Some(running) = core.running.as_mut() else {
-            drop(core);
-            owner.set_ready(true);
-            continue;
-        };
-        let ran = owner.clock.now().saturating_since(running.since);
-        if ran < method_time_max {
-            continue;
-        }
-        owner.set_ready(false);
-        let name = format!("{}.{}", running.entity, running.method);
-        if !std::mem::replace(&mut running.named, true) {
-            tracing::warn!("{name} runs since {ran:?}: its node is not ready until it returns");
-        }
-        if ran < stuck_max {
-            continue;
-        }
-        let stuck = running.stuck.take();
-        core.ending = true;
-        if let Some((shard, stuck)) = stuck {
-            core.shards[shard.0 as usize].give_up_stuck(&stuck, Cause::Stuck);
-            core.mark(shard);
-            drop(core);
-            owner.kick();
-            let begun = owner.clock.now();
-            while !owner.core().is_durable(shard)
-                && owner.clock.now().saturating_since(begun) < LAST_COMMIT_MAX
-            {
-                std::thread::park_timeout(Duration::from_millis(1));
-            }
-        } else {
-            drop(core);
-        }
-        owner.clock.end(&format!("{name} did not return within {stuck_max:?}"), EXIT_STUCK)
+        // All are looked at, so that each that takes long is named.
+        let late =
+            (0..owner.lanes().count()).filter(|lane| looks_late(owner, *lane, method_time_max, stuck_max));
+        owner.set_ready(late.count() == 0);
     }
+}
+
+/// True if a lane's method runs too long. Does not return if it never will.
+fn looks_late(owner: &Arc<Owner>, lane: usize, method_time_max: Duration, stuck_max: Duration) -> bool {
+    let mut core = owner.core(lane);
+    let Some(running) = core.running.as_mut() else { return false };
+    let ran = owner.clock.now().saturating_since(running.since);
+    if ran < method_time_max {
+        return false;
+    }
+    owner.set_ready(false);
+    let name = format!("{}.{}", running.entity, running.method);
+    if !std::mem::replace(&mut running.named, true) {
+        tracing::warn!("{name} runs since {ran:?}: its node is not ready until it returns");
+    }
+    if ran < stuck_max {
+        return true;
+    }
+    let stuck = running.stuck.take();
+    core.ending = true;
+    if let Some((shard, stuck)) = stuck {
+        core.machine(shard).give_up_stuck(&stuck, Cause::Stuck);
+        core.mark(shard);
+        drop(core);
+        owner.kick();
+        let begun = owner.clock.now();
+        while !owner.core_of(shard).is_durable(shard)
+            && owner.clock.now().saturating_since(begun) < LAST_COMMIT_MAX
+        {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+    } else {
+        drop(core);
+    }
+    owner.clock.end(&format!("{name} did not return within {stuck_max:?}"), EXIT_STUCK)
 }

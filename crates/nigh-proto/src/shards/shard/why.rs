@@ -61,7 +61,7 @@ pub type Stored = BTreeMap<ShardId, Vec<TableRow>>;
 
 /// Shards whose rows of that id are in the state file alone, so that they are to be read before they are [looked
 /// at](look); none if it was found already. Rows that are only looked at are not taken into memory.
-pub fn unread<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId) -> Vec<ShardId> {
+pub fn unread<R>(shards: &[&Shard<R>], only: Option<ShardId>, id: CallId) -> Vec<ShardId> {
     let shards = || shards.iter().filter(move |shard| only.is_none_or(|only| only == shard.id));
     if shards().any(|shard| shard.tables.record(id.caller, id.number).is_some()) {
         return vec![];
@@ -75,7 +75,7 @@ pub fn rows_of(id: CallId) -> [TableKey; 2] {
 }
 
 /// What is remembered of that id in the shards of a process; or in this one only, if its ticket says so.
-pub fn look<R>(shards: &[Shard<R>], only: Option<ShardId>, id: CallId, stored: &Stored) -> AtOwner {
+pub fn look<R>(shards: &[&Shard<R>], only: Option<ShardId>, id: CallId, stored: &Stored) -> AtOwner {
     let among = || shards.iter().filter(|shard| only.is_none_or(|only| only == shard.id));
     if let Some(recorded) = among().find_map(|shard| shard.recorded(id, stored)) {
         return recorded;

@@ -1,4 +1,5 @@
-//! The keys that exist, in order: those of the rows, corrected by what is in memory.
+//! The keys of a lane that exist, in order: those of the rows, corrected by what is in memory. Who lists all of them
+//! joins those of all lanes.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -9,76 +10,103 @@ use nigh_wire::{Bytes, Cause};
 use super::{EntityRow, Memory, Name};
 use crate::store::StoreError;
 
+/// Keys of one entity type, as far as they were found: of one lane after the other.
+#[derive(Default)]
+pub(crate) struct Listing {
+    /// By their ordered form.
+    found: BTreeMap<Vec<u8>, Bytes>,
+    /// Up to here every shard was read; `None`: to its end.
+    read_to: Option<Vec<u8>>,
+    /// From here on the log's tail speaks of entities that may have no row.
+    cold_from: Option<Vec<u8>>,
+    cold: Vec<(ShardId, Name, Bytes)>,
+}
+
+/// What was found in all lanes.
+pub(crate) enum Listed {
+    /// As many as were asked for, or all.
+    Keys(Vec<Bytes>),
+    /// These are to be loaded first: without the lock.
+    Cold(Vec<(ShardId, Name, Bytes)>),
+    /// More of each shard is to be read.
+    More,
+}
+
+impl Listing {
+    /// Rows of each of so many shards to begin with: few are enough when keys spread well. Twice as many each time they
+    /// are not.
+    pub(crate) fn rows_of_each(limit: usize, shards: u32) -> usize {
+        2 * limit.div_ceil(shards as usize) + 4
+    }
+
+    /// All lanes were asked.
+    pub(crate) fn end(self, limit: usize) -> Listed {
+        let sure = |order: &Vec<u8>| {
+            let known = self.cold_from.as_ref().is_none_or(|from| order < from); // mutant list-skips-tail: let known = true;
+            known && self.read_to.as_ref().is_none_or(|to| order <= to)
+        };
+        let keys = self.found.iter().filter(|(order, _)| sure(order)).take(limit);
+        let keys: Vec<Bytes> = keys.map(|(_, key)| key.clone()).collect();
+        if keys.len() == limit || self.read_to.is_none() && self.cold_from.is_none() {
+            return Listed::Keys(keys);
+        }
+        if self.cold.is_empty() { Listed::More } else { Listed::Cold(self.cold) }
+    }
+}
+
+/// The lower of two places, of which none is the highest.
+fn lower(one: Option<Vec<u8>>, other: Vec<u8>) -> Vec<u8> {
+    one.map_or(other.clone(), |one| one.min(other))
+}
+
 impl Memory {
-    /// Encoded keys of one entity type that exist, over all shards, in order. Loads nothing: that is done without the lock.
+    /// Adds keys of one entity type, of at most `part` rows of each shard. Loads nothing.
     pub(crate) fn list(
         &self,
         host: usize,
         after: Option<&Bytes>,
-        limit: usize,
-    ) -> Result<Vec<Bytes>, ListError> {
+        part: usize,
+        to: &mut Listing,
+    ) -> Result<(), ListError> {
         let after = match after {
             Some(key) => Some(self.name(host, key).map_err(ListError::Key)?.order.to_vec()),
             None => None,
         };
-        let shards = self.cells.len();
-        // Few keys of each shard are enough when keys spread well; twice as many each time they are not.
-        let mut part = 2 * limit.div_ceil(shards) + 4;
-        loop {
-            let mut found = BTreeMap::new();
-            // Up to here every shard was read.
-            let mut read_to: Option<Vec<u8>> = None;
-            // From here on the log's tail speaks of entities that may have no row.
-            let (mut cold_from, mut cold) = (None::<Vec<u8>>, vec![]);
-            for shard in 0..shards {
-                let last = self
-                    .list_shard(shard, host, after.as_deref(), part, &mut found)
-                    .map_err(ListError::Store)?;
-                if let Some(last) = last {
-                    read_to = Some(read_to.map_or(last.clone(), |to| to.min(last)));
-                }
-                let tail = self.cold_tail(shard, host, after.as_deref()).take(part);
-                let at = cold.len();
-                cold.extend(tail);
-                if let Some((_, Name { order, .. }, _)) = cold.get(at) {
-                    cold_from = Some(cold_from.map_or(order.to_vec(), |from| from.min(order.to_vec())));
-                }
+        for shard in self.lanes.shards_of(self.lane) {
+            let last = self.list_shard(shard, host, after.as_deref(), part, &mut to.found);
+            if let Some(last) = last.map_err(ListError::Store)? {
+                to.read_to = Some(lower(to.read_to.take(), last));
             }
-            let sure = |order: &Vec<u8>| {
-                let known = cold_from.as_ref().is_none_or(|from| order < from); // mutant list-skips-tail: let known = true;
-                known && read_to.as_ref().is_none_or(|to| order <= to)
-            };
-            let keys = found.iter().filter(|(order, _)| sure(order)).take(limit);
-            let keys: Vec<Bytes> = keys.map(|(_, key)| key.clone()).collect();
-            if keys.len() == limit || read_to.is_none() && cold_from.is_none() {
-                return Ok(keys);
+            let tail = self.cold_tail(shard, host, after.as_deref()).take(part);
+            let at = to.cold.len();
+            to.cold.extend(tail);
+            if let Some((_, Name { order, .. }, _)) = to.cold.get(at) {
+                to.cold_from = Some(lower(to.cold_from.take(), order.to_vec()));
             }
-            if cold_from.is_some() {
-                return Err(ListError::Cold(cold));
-            }
-            part *= 2;
         }
+        Ok(())
     }
 
     /// Entities of which only the log's tail speaks, in order.
     fn cold_tail(
         &self,
-        shard: usize,
+        shard: ShardId,
         host: usize,
         after: Option<&[u8]>,
     ) -> impl Iterator<Item = (ShardId, Name, Bytes)> {
         let from = Name { host, order: after.unwrap_or_default().into() };
         let from = if after.is_some() { Bound::Excluded(from) } else { Bound::Included(from) };
-        let of_host =
-            self.tail[shard].range((from, Bound::Unbounded)).take_while(move |(name, _)| name.host == host);
-        of_host.map(move |(name, tail)| (ShardId(shard as u32), name.clone(), tail.key.clone()))
+        let of_host = self.tail[self.lanes.at(shard)]
+            .range((from, Bound::Unbounded))
+            .take_while(move |(name, _)| name.host == host);
+        of_host.map(move |(name, tail)| (shard, name.clone(), tail.key.clone()))
     }
 
     /// Adds the keys of the first `rows_max` rows of one shard, corrected by what is in memory. Returns where it
     /// stopped; `None` if it read to the end.
     fn list_shard(
         &self,
-        shard: usize,
+        shard: ShardId,
         host: usize,
         after: Option<&[u8]>,
         rows_max: usize,
@@ -91,8 +119,8 @@ impl Memory {
         start.extend_from_slice(after.unwrap_or_default());
         let from = if after.is_some() { Bound::Excluded(&start[..]) } else { Bound::Included(&start[..]) };
         let (mut rows, mut last, mut bad) = (0, None, None);
-        let cells = &self.cells[shard];
-        self.loader.rows.scan(ShardId(shard as u32), &prefix, from, rows_max, &mut |row_key, row| {
+        let cells = &self.cells[self.lanes.at(shard)];
+        self.loader.rows.scan(shard, &prefix, from, rows_max, &mut |row_key, row| {
             let order = row_key[prefix.len()..].to_vec();
             rows += 1;
             last = Some(order.clone());
@@ -103,7 +131,7 @@ impl Memory {
             match nigh_wire::decode_stored::<EntityRow>(&row.value) {
                 Ok(entity) if entity.state == *default && !entity.paged => {} // mutant paged-unlisted: Ok(entity) if entity.state == *default => {}
                 Ok(entity) => drop(found.insert(order, entity.key)),
-                Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {shard}: {e}"))),
+                Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {}: {e}", shard.0))),
             }
         })?;
         if let Some(error) = bad {
@@ -131,6 +159,4 @@ impl Memory {
 pub(crate) enum ListError {
     Key(Cause),
     Store(StoreError),
-    /// These are to be loaded first.
-    Cold(Vec<(ShardId, Name, Bytes)>),
 }

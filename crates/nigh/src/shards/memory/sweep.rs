@@ -16,14 +16,16 @@ use super::load::page_key;
 use super::{EntityRow, Memory, Name};
 use crate::buggify;
 use crate::shards::host::{CellRow, FieldPage};
+use crate::shards::lanes::Lanes;
 use crate::state::{Limits, Page, Room};
 use crate::store::RowWrite;
 
 /// Bytes encoded in one step, under the owner's lock, and at most one row more: some 500 µs.
 const SWEEP_SIZE_MAX: usize = 1024 * 1024;
 
-/// What of memory is in rows, by shard.
+/// What of memory is in rows, by shard of the lane.
 pub(super) struct Rowed {
+    lanes: Lanes,
     /// Changed and not on the way to a row, with the place of the first such change.
     dirty: Vec<BTreeMap<Name, Position>>,
     /// Rows of what is its default since that place.
@@ -64,22 +66,22 @@ pub(crate) struct Found {
 }
 
 impl Rowed {
-    pub(super) fn new(shards: u32) -> Self {
-        let none = || (0..shards).map(|_| BTreeMap::new()).collect();
-        Rowed { dirty: none(), emptied: none(), cut: vec![Position(0); shards as usize] }
+    pub(super) fn new(lanes: Lanes) -> Self {
+        let none = || (0..lanes.shards_max()).map(|_| BTreeMap::new()).collect();
+        Rowed { lanes, dirty: none(), emptied: none(), cut: vec![Position(0); lanes.shards_max()] }
     }
     /// It changed.
     pub(super) fn changed(&mut self, shard: ShardId, name: &Name, position: Position) {
-        self.dirty[shard.0 as usize].entry(name.clone()).or_insert(position);
-        self.emptied[shard.0 as usize].remove(name); // mutant emptied-row-removed-late: self.emptied[shard.0 as usize].len();
+        self.dirty[self.lanes.at(shard)].entry(name.clone()).or_insert(position);
+        self.emptied[self.lanes.at(shard)].remove(name); // mutant emptied-row-removed-late: self.emptied[self.lanes.at(shard)].len();
     }
     /// Its row holds all there is.
     pub(super) fn unchanged(&mut self, shard: ShardId, name: &Name) {
-        self.dirty[shard.0 as usize].remove(name);
+        self.dirty[self.lanes.at(shard)].remove(name);
     }
     /// It is its default, and has a row.
     pub(super) fn emptied(&mut self, shard: ShardId, name: &Name, since: Position) {
-        self.emptied[shard.0 as usize].insert(name.clone(), since);
+        self.emptied[self.lanes.at(shard)].insert(name.clone(), since);
     }
 }
 
@@ -104,7 +106,7 @@ impl Memory {
         from: Option<Name>,
         max: usize,
     ) -> Found {
-        let at = shard.0 as usize;
+        let at = self.lanes.at(shard);
         let mut found = Found {
             rows: vec![],
             written: vec![],
@@ -170,7 +172,7 @@ impl Memory {
             match self.rows_of(shard, &name, durable, &limits, &mut room, found) {
                 Wrote::All => {}
                 Wrote::Some => {
-                    let dirty = &self.rowed.dirty[shard.0 as usize];
+                    let dirty = &self.rowed.dirty[self.lanes.at(shard)];
                     found.waits |= dirty.get(&name).is_some_and(|first| *first < since);
                 }
                 Wrote::Full => {
@@ -184,8 +186,8 @@ impl Memory {
 
     /// Rows that the log no longer needs, at most `max`: the others go with the next sweep.
     fn sweep_emptied(&mut self, shard: ShardId, max: usize, found: &mut Found) {
-        let cut = self.rowed.cut[shard.0 as usize]; // mutant emptied-row-removed-early: let cut = Position(u64::MAX);
-        let old = self.rowed.emptied[shard.0 as usize].iter().filter(|(_, since)| **since < cut);
+        let cut = self.rowed.cut[self.lanes.at(shard)]; // mutant emptied-row-removed-early: let cut = Position(u64::MAX);
+        let old = self.rowed.emptied[self.lanes.at(shard)].iter().filter(|(_, since)| **since < cut);
         for (name, since) in old.take(max) {
             let key = self.loader.row_key(name).into();
             found.rows.push(RowWrite { shard, key, position: *since, value: None });
@@ -196,8 +198,8 @@ impl Memory {
 
     /// True if there is a row that the log no longer needs.
     pub(crate) fn has_emptied(&self, shard: ShardId) -> bool {
-        let cut = self.rowed.cut[shard.0 as usize];
-        self.rowed.emptied[shard.0 as usize].values().any(|since| *since < cut)
+        let cut = self.rowed.cut[self.lanes.at(shard)];
+        self.rowed.emptied[self.lanes.at(shard)].values().any(|since| *since < cut)
     }
 
     /// Adds rows of an entity, as many as there is room for.
@@ -210,9 +212,9 @@ impl Memory {
         room: &mut Room,
         found: &mut Found,
     ) -> Wrote {
-        let dirty = &mut self.rowed.dirty[shard.0 as usize];
+        let dirty = &mut self.rowed.dirty[self.lanes.at(shard)];
         let first = dirty.remove(name).expect("it is dirty: it was found so");
-        let held = self.cells[shard.0 as usize].get_mut(name).expect("what is dirty is in memory");
+        let held = self.cells[self.lanes.at(shard)].get_mut(name).expect("what is dirty is in memory");
         let cell = held.cell.as_mut().expect("no method runs on it");
         let changed = held.changed.expect("it changed");
         let mut made = Vec::new();
@@ -259,7 +261,7 @@ impl Memory {
     /// These rows are durable.
     pub(crate) fn wrote(&mut self, written: Vec<Written>) {
         for Written { shard, name, position, kind } in written {
-            let at = shard.0 as usize;
+            let at = self.lanes.at(shard);
             if kind == Kind::Gone {
                 let emptied = &mut self.rowed.emptied[at];
                 if emptied.get(&name) == Some(&position) {
@@ -273,7 +275,6 @@ impl Memory {
                 self.rowed.emptied(shard, &name, position);
             }
         }
-        self.let_written_go();
     }
 
     /// Entities that changed and are not on the way to a row.
@@ -281,8 +282,9 @@ impl Memory {
         self.rowed.dirty.iter().map(BTreeMap::len).sum()
     }
 
-    /// A sweep has ended: a start does not repeat the log of these shards below these places.
-    pub(crate) fn cut(&mut self, cut: Vec<Position>) {
-        self.rowed.cut = cut;
+    /// A sweep has ended: a start does not repeat the log of each shard below its place, of all shards.
+    pub(crate) fn cut(&mut self, cut: &[Position]) {
+        let of_lane = self.lanes.shards_of(self.lane);
+        self.rowed.cut = of_lane.map(|shard| cut[shard.0 as usize]).collect();
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, Out};
 
-use super::{ListError, Memory, Name};
+use super::{Budget, Listed, Listing, Memory, Name};
 use crate::prelude::*;
 use crate::shards::host::{Host, HostOf};
-use crate::store::MemoryStore;
+use crate::shards::lanes::Lanes;
+use crate::store::{MemoryStore, Rows};
 
 mod pages;
 
@@ -26,10 +27,23 @@ impl Desk {
 
 const SHARD: ShardId = ShardId(0);
 
-/// Without room for anything that is clean.
+impl Memory {
+    /// Of one shard, without room for anything that is clean.
+    fn tight(hosts: Arc<[Box<dyn Host>]>, rows: Arc<dyn Rows>) -> Self {
+        Memory::new(hosts, rows, (Lanes::new(1, 1), 0), Budget::new(0))
+    }
+
+    /// The first keys of the first entity type, unless some are to be loaded first.
+    fn listed(&self, limit: usize) -> Listed {
+        let mut listing = Listing::default();
+        assert!(self.list(0, None, limit, &mut listing).is_ok(), "it reads");
+        listing.end(limit)
+    }
+}
+
 fn memory() -> (Memory, Name, Bytes) {
     let hosts: Arc<[Box<dyn Host>]> = Arc::new([Box::new(HostOf::<Desk>::new())]);
-    let memory = Memory::new(hosts, MemoryStore::new(1, 7).open().rows, 1, 0);
+    let memory = Memory::tight(hosts, MemoryStore::new(1, 7).open().rows);
     let key = nigh_wire::encode(&3u64);
     let name = memory.name(0, &key).expect("a key");
     (memory, name, key)
@@ -51,6 +65,7 @@ fn change(memory: &mut Memory, name: &Name, key: &Bytes, place: u64) {
     let found = memory.sweep(SHARD, durable, durable, None, 256);
     memory.loader.rows.write(&found.rows).expect("writes");
     memory.wrote(found.written);
+    memory.let_written_go();
 }
 
 fn notes(memory: &mut Memory, name: &Name, key: &Bytes) -> Bytes {
@@ -76,8 +91,8 @@ fn a_memory_full_of_what_is_written_is_not_full() {
     let (mut memory, name, key) = memory();
     change(&mut memory, &name, &key, 0);
     notes(&mut memory, &name, &key);
-    assert!(memory.size() > 0, "it has come in again");
-    assert!(!memory.is_full(), "{} bytes", memory.size());
+    assert!(memory.cold.budget.size() > 0, "it has come in again");
+    assert!(!memory.is_full(), "{} bytes", memory.cold.budget.size());
 }
 
 #[test]
@@ -100,15 +115,15 @@ fn keys_of_the_tail_are_listed_in_their_place() {
     let name = memory.name(0, &seven).expect("a key");
     change(&mut memory, &name, &seven, 0);
     let rows = memory.loader.rows.clone();
-    let mut memory = Memory::new(memory.loader.hosts.clone(), rows, 1, 0);
+    let mut memory = Memory::tight(memory.loader.hosts.clone(), rows);
     let record = pages::record("Desk", three.clone(), redo(2), false);
     memory.replay(SHARD, Position(1), &record).expect("fits");
-    let Err(ListError::Cold(cold)) = memory.list(0, None, 1) else { panic!("it is to be loaded first") };
+    let Listed::Cold(cold) = memory.listed(1) else { panic!("it is to be loaded first") };
     for (shard, name, key) in cold {
         let loading = memory.loader_of(shard, &name).expect("it is cold");
         let loaded = loading.load(shard, &name, &key).expect("reads");
         assert!(memory.put_loaded(shard, &name, loading, loaded).expect("fits"));
     }
-    let Ok(keys) = memory.list(0, None, 1) else { panic!("it lists") };
+    let Listed::Keys(keys) = memory.listed(1) else { panic!("it lists") };
     assert_eq!(keys, [three]);
 }

@@ -29,7 +29,7 @@ fn told(found: AtOwner) -> String {
 fn why(script: &str, of: &str, expected: &str) {
     let (world, id) = (play(script), id(of));
     let (before, heard) = (world.shard.tables.rows(), world.heard.len());
-    let shards = [world.shard.clone()];
+    let shards = [&world.shard.clone()];
     assert!(unread(&shards, None, id).is_empty(), "all is in memory");
     assert_eq!(told(look(&shards, None, id, &Stored::new())), expected, "{script}: why {id}");
     let only = look(&shards, Some(shards[0].id()), id, &Stored::new());
@@ -45,7 +45,7 @@ fn cold(script: &str, of: &str, expected: &str) {
     world.sync();
     world.write_back(usize::MAX);
     world.let_go(usize::MAX, true);
-    let shards = [world.shard.clone()];
+    let shards = [&world.shard.clone()];
     assert_eq!(unread(&shards, None, id), [shards[0].id()], "{script}: none of it is in memory");
     assert_eq!(told(look(&shards, None, id, &Stored::new())), "committing", "it was not read: ask again");
     let stored = Stored::from([(shards[0].id(), world.stored(&rows_of(id)))]);
@@ -101,7 +101,7 @@ fn what_is_remembered_is_found() {
 fn a_shard_that_was_not_meant_says_little() {
     let (told, other) = (play("a1x a2x~1 sync"), play("b1x sync"));
     let id = |number| CallId { caller: CallerId(u128::from(b'a')), number, birth: world::START };
-    let look = |shards: &[_], only, id| look(shards, only, id, &Stored::new());
+    let look = |shards: &[_; 2], only, id| look(&shards.each_ref(), only, id, &Stored::new());
     let mut shards = [told.shard, other.shard];
     shards[1].id = ShardId(8);
     assert_eq!(look(&shards, None, id(1)), AtOwner::Known { shards: 1, of: 2 });

@@ -13,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::load::{ENTITY_ROW, PAGE_ROW};
-use super::super::{ListError, Memory, Name};
+use super::super::{Listed, Memory, Name};
 use super::SHARD;
 use crate::prelude::*;
 use crate::shards::host::{Host, HostOf};
@@ -191,7 +191,7 @@ pub(super) fn record(entity: &str, key: Bytes, redo: Bytes, deleted: bool) -> Re
 impl World {
     fn new() -> Self {
         let rows = MemoryStore::new(1, 7).open().rows;
-        let memory = Memory::new(hosts(), rows.clone(), 1, 0);
+        let memory = Memory::tight(hosts(), rows.clone());
         let model = BTreeMap::from([(0, hosts()[0].default().clone())]);
         let (found, log) = (VecDeque::new(), BTreeMap::new());
         let limits = Limits::TINY;
@@ -276,8 +276,19 @@ impl World {
         }
         if let Some(Sweep { since, .. }) = self.sweep.take_if(|sweep| sweep.is_made) {
             self.log.retain(|place, _| *place >= since.0);
-            self.memory.cut(vec![since]);
+            self.memory.cut(&[since]);
         }
+    }
+
+    /// Writes what there is to write, and dies before the log is cut.
+    fn write_uncut(&mut self) {
+        self.memory.limits = self.limits;
+        self.durable = self.next;
+        let durable = Position(self.durable);
+        let found = self.memory.sweep(SHARD, durable, durable, None, 256);
+        assert!(found.cold.is_empty() && !found.more, "all is in memory, and little");
+        self.rows.write(&found.rows).expect("writes");
+        self.memory.wrote(found.written);
     }
 
     fn crash(&mut self) {
@@ -285,7 +296,7 @@ impl World {
         self.log.retain(|place, _| *place < self.durable);
         self.model.retain(|place, _| *place <= self.durable);
         (self.found, self.sweep) = (VecDeque::new(), None);
-        self.memory = Memory::new(hosts(), self.rows.clone(), 1, 0);
+        self.memory = Memory::tight(hosts(), self.rows.clone());
         for (place, record) in &self.log {
             self.memory.replay(SHARD, Position(*place), record).expect("fits");
         }
@@ -296,10 +307,10 @@ impl World {
     fn listed(&mut self) {
         let exists = self.model[&self.next] != *hosts()[0].default();
         let keys = loop {
-            match self.memory.list(0, None, 10) {
-                Ok(keys) => break keys,
-                Err(ListError::Cold(cold)) => cold.iter().for_each(|(_, name, key)| self.load(name, key)),
-                Err(_) => panic!("it reads"),
+            match self.memory.listed(10) {
+                Listed::Keys(keys) => break keys,
+                Listed::Cold(cold) => cold.iter().for_each(|(_, name, key)| self.load(name, key)),
+                Listed::More => panic!("there are few"),
             }
         };
         assert_eq!(keys.len(), usize::from(exists), "at {}", self.next);
@@ -405,4 +416,37 @@ fn a_crash_between_any_two_rows() {
     for rows in 0..60 {
         run(&[fill(), Op::Sync, Op::Step(256), Op::Write(rows), Op::Crash]);
     }
+}
+
+/// A list says of a change from where on it is another: of one that has become shorter since, that is no longer there.
+#[test]
+fn what_rows_hold_is_not_repeated() {
+    use Change::{Log, Many, Pop, Push, Unlog};
+    let whole = ([Log(1), Log(2), Log(3)], [Log(4), Unlog, Unlog, Unlog]);
+    let paged = ([Many(70, 40), Push(75, 1), Push(75, 2)], [Push(75, 3), Pop(75), Pop(75), Pop(75)]);
+    for ((before, after), limits) in [(whole, Limits::USUAL), (paged, Limits::TINY)] {
+        let mut world = World::new();
+        world.limits = limits;
+        before.iter().for_each(|change| world.change(change));
+        world.settle(256);
+        after.iter().for_each(|change| world.change(change));
+        world.write_uncut();
+        world.crash();
+        world.check();
+    }
+}
+
+/// As long as the log speaks of what was there before, a start needs the row to know from where on.
+#[test]
+fn the_row_of_what_is_its_default_stays_until_the_log_is_cut() {
+    use Change::{Log, Unlog};
+    let mut world = World::new();
+    [Log(1), Log(2), Log(3)].iter().for_each(|change| world.change(change));
+    world.settle(256);
+    [Unlog, Unlog, Unlog].iter().for_each(|change| world.change(change));
+    world.write_uncut();
+    world.write_uncut();
+    assert_eq!(world.count(ENTITY_ROW), 1);
+    world.crash();
+    world.check();
 }
