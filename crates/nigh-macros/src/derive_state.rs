@@ -72,18 +72,20 @@ fn expand(input: &DeriveInput) -> Result<TokenStream> {
             // A trait's associated type may not name the private types of fields: so it names none.
             type Saved = ::nigh::__private::Saved;
             fn begin(&mut self) -> Self::Saved {
-                ::nigh::__private::save((#(#parts::begin(&mut self.#names),)*))
+                let mut kept = ::nigh::__private::Out::with_capacity(64);
+                let saved = (#(#parts::begin(&mut self.#names, &mut kept),)*);
+                ::nigh::__private::save((kept, saved))
             }
             fn release(&mut self) { #(#parts::release(&mut self.#names);)* }
             fn undo(&mut self, saved: Self::Saved) {
-                let (#(#saved,)*) = ::nigh::__private::saved(saved);
-                #(#parts::undo(&mut self.#names, #saved);)*
+                let (kept, (#(#saved,)*)): (::nigh::__private::Out, _) = ::nigh::__private::saved(saved);
+                #(#parts::undo(&mut self.#names, #saved, kept.as_slice());)*
             }
             fn commit(&mut self, saved: Self::Saved, redo: &mut ::nigh::__private::Out) -> bool {
-                let (#(#saved,)*) = ::nigh::__private::saved(saved);
+                let (kept, (#(#saved,)*)): (::nigh::__private::Out, _) = ::nigh::__private::saved(saved);
                 static FIELDS: [::nigh::__private::Field; #count] = [#(::nigh::__private::Field::new(#told, #wire_names)),*];
                 let mut changed = false;
-                #(changed |= #parts::commit_at(&mut self.#names, #saved, (#index, &FIELDS), redo);)*
+                #(changed |= #parts::commit_at(&mut self.#names, #saved, kept.as_slice(), (#index, &FIELDS), redo);)*
                 changed
             }
             fn apply(&mut self, redo: &mut ::nigh::__private::Reader<'_>) -> #nothing {

@@ -84,8 +84,9 @@ const EMPTY_ELEMENTS_MAX: usize = 65_536;
 const BUDGET_FACTOR: usize = 8;
 /// Memory that any input may take, in bytes: so that small sparse values need not be counted.
 const BUDGET_FLOOR: usize = 64 << 10;
-/// Shorter slices are copied, in bytes: a copy of 4 KiB costs about 100 ns, a pinned buffer up to 1 MiB.
-const SHARED_SIZE_MIN: usize = 4 << 10;
+/// Shorter slices are copied, in bytes: a copy of 4 KiB costs about 100 ns, a pinned buffer up to 1 MiB. Of a shorter buffer
+/// nothing is shared.
+pub(crate) const SHARED_SIZE_MIN: usize = 4 << 10;
 /// A slice shorter than this part of its buffer is copied, so that four values pin at most four times their size.
 const SHARED_PART_MIN: usize = 4;
 
@@ -96,6 +97,11 @@ fn joined(word: u64) -> u64 {
     let x = (x & 0x007f_007f_007f_007f) | (x & 0x7f00_7f00_7f00_7f00) >> 1;
     let x = (x & 0x0000_3fff_0000_3fff) | (x & 0x3fff_0000_3fff_0000) >> 2;
     (x & 0x0fff_ffff) | (x & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// Memory that these bytes pay for.
+fn budget_of(bytes: &[u8]) -> usize {
+    BUDGET_FLOOR.saturating_add(bytes.len().saturating_mul(BUDGET_FACTOR))
 }
 
 /// A bounded reader: what it makes in memory is paid from a budget that the input's length sets.
@@ -110,7 +116,11 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self::with_budget(bytes, BUDGET_FLOOR.saturating_add(bytes.len().saturating_mul(BUDGET_FACTOR)))
+        Self::with_budget(bytes, budget_of(bytes))
+    }
+    /// What follows has a budget of its own, as if these bytes began here.
+    pub fn begin_anew(&mut self) {
+        self.budget = budget_of(self.rest);
     }
     /// Reads `bytes`; large `Bytes` inside are slices of it.
     pub fn shared(bytes: &'a Bytes) -> Self {

@@ -52,7 +52,7 @@ pub use schema::{
 pub use ticket::{Doubt, ParseTicketError, Ticket};
 pub use time::Time;
 pub use value::{AnyValue, Value};
-pub use wire::{Wire, decode, decode_shared, decode_stored, encode, schema_of};
+pub use wire::{Wire, decode, decode_owned, decode_shared, decode_stored, encode, schema_of};
 
 /// What the macros write; not for people.
 #[doc(hidden)]

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::decode::SHARED_SIZE_MIN;
 use crate::{Builder, DecodeError, NodeId, Out, Reader, Schema};
 
 /// A value that may travel between processes and be stored.
@@ -120,6 +121,15 @@ pub fn decode_shared<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
     let value = T::decode(&mut reader)?;
     reader.end()?;
     Ok(value)
+}
+
+/// As [`decode_shared`], from bytes that others keep: they are copied first, if a slice of the copy can be worth that.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_owned<T: Wire>(bytes: &[u8]) -> Result<T, DecodeError> {
+    if bytes.len() < SHARED_SIZE_MIN { decode(bytes) } else { decode_shared(&Bytes::copy_from_slice(bytes)) }
 }
 
 /// As [`decode_shared`], for bytes that this program wrote and whose checksum was verified: without a budget.

@@ -283,7 +283,7 @@ impl Raw {
             let length = self.stream.read_u32_le().await.ok()?;
             let mut body = vec![0; length as usize];
             self.stream.read_exact(&mut body).await.ok()?;
-            let frame = frame::read(&body.into(), first).expect("a frame");
+            let frame = frame::read(&body, first).expect("a frame");
             first = false;
             match frame {
                 Frame::Ping(n) => self.send(&Frame::Pong(n)).await,

@@ -1,7 +1,7 @@
 //! What travels on a link, and its bytes: a length of four bytes, little endian, and an encoded [`Frame`].
 
 use bytes::{BufMut, BytesMut};
-use nigh_wire::{Bytes, CallId, CallerId, Out, Reader, Time, Wire, WireHash};
+use nigh_wire::{CallId, CallerId, Out, Reader, Time, Wire, WireHash};
 
 use super::CLOCK_SKEW_MAX;
 use super::error::{Differs, LinkError, Misbehaviour, shown};
@@ -151,18 +151,18 @@ pub fn write(frame: &Frame, out: &mut BytesMut) -> Result<(), TooLong> {
     Ok(())
 }
 
-/// The frame that these bytes are, all of them. `Bytes` inside are slices of them. `first` says that a hello
-/// is due: one of another version is told apart from nonsense.
+/// The frame that these bytes are, all of them. It keeps memory of its own: what is kept of one must not keep a whole
+/// read alive. `first` says that a hello is due: one of another version is told apart from nonsense.
 ///
 /// # Errors
 ///
 /// The bytes are no frame, or a hello of another version.
-pub fn read(body: &Bytes, first: bool) -> Result<Frame, LinkError> {
+pub fn read(body: &[u8], first: bool) -> Result<Frame, LinkError> {
     if first && let Some(version) = hello_version(body).filter(|version| *version != VERSION) {
         let (ours, theirs) = (VERSION.to_string(), version.to_string());
         return Err(LinkError::Incompatible { what: Differs::Version, ours, theirs });
     }
-    nigh_wire::decode_shared(body).map_err(|why| LinkError::PeerMisbehaved(Misbehaviour::Malformed(why)))
+    nigh_wire::decode_owned(body).map_err(|why| LinkError::PeerMisbehaved(Misbehaviour::Malformed(why)))
 }
 
 /// The version in a hello of any version: frame 0, then the version.

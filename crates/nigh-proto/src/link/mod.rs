@@ -194,8 +194,7 @@ impl Link {
                 return Err(LinkError::PeerMisbehaved(Misbehaviour::TooLong { length, most }));
             }
             let Some((body, after)) = body.split_at_checked(length) else { return Ok(taken) };
-            // Each frame gets memory of its own: what is kept of one must not keep a whole read alive.
-            let frame = frame::read(&Bytes::copy_from_slice(body), self.peer.is_none())?;
+            let frame = frame::read(body, self.peer.is_none())?;
             rest = after;
             self.take(clock, frame)?;
         }

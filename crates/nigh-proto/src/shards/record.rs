@@ -42,19 +42,17 @@ impl Blob {
     ///
     /// The bytes are no blob.
     pub fn from_bytes(bytes: &Bytes) -> Result<Blob, DecodeError> {
-        let mut head = Reader::shared(bytes);
-        let (time, first) = (Time::decode(&mut head)?, Position::decode(&mut head)?);
-        let count = head.var()?;
-        let mut rest = bytes.slice(bytes.len() - head.left()..);
+        let mut reader = Reader::shared(bytes);
+        let (time, first) = (Time::decode(&mut reader)?, Position::decode(&mut reader)?);
+        let count = reader.var()?;
         // The count is not believed: each record has at least a byte, and room grows as they are read.
         let mut records = Vec::with_capacity(usize::try_from(count).unwrap_or(usize::MAX).min(1024));
         for _ in 0..count {
-            let mut reader = Reader::shared(&rest);
+            reader.begin_anew();
             records.push(Record::decode(&mut reader)?);
-            let read = rest.len() - reader.left();
-            rest = rest.slice(read..);
         }
-        if rest.is_empty() { Ok(Blob { time, first, records }) } else { Err(DecodeError::Rest) }
+        reader.end()?;
+        Ok(Blob { time, first, records })
     }
 }
 

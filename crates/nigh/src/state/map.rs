@@ -385,16 +385,16 @@ impl<K: Wire + Ord + Clone, V: Element> Before for Touched<K, V> {
 
 impl<K: Wire + Ord + Clone, V: Element> Part for Map<K, V> {
     type Saved = Home;
-    fn begin(&mut self) -> Home {
+    fn begin(&mut self, _kept: &mut Out) -> Home {
         self.0.begin()
     }
     fn release(&mut self) {
         self.0.leave();
     }
-    fn undo(&mut self, home: Home) {
+    fn undo(&mut self, home: Home, _kept: &[u8]) {
         self.0 = Tracked::returned(home);
     }
-    fn commit(&mut self, home: Home, redo: &mut Out) -> bool {
+    fn commit(&mut self, home: Home, _kept: &[u8], redo: &mut Out) -> bool {
         self.0.change(Some(&home), redo)
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {

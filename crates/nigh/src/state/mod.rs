@@ -16,6 +16,7 @@
 //! the budget of strangers: a legitimate state may be sparse.
 
 use std::any::Any;
+use std::ops::Range;
 
 use nigh_wire::{Builder, Bytes, DecodeError, NodeId, Out, Reader, Schema, Wire};
 
@@ -111,26 +112,32 @@ pub trait Part: Sized + Send + 'static {
     /// True if it is compared and stored whole at each change.
     #[doc(hidden)]
     const WHOLE: bool = false;
-    /// A method is about to run.
+    /// A method is about to run. What is compared encoded goes into `kept`, one field after another.
     #[doc(hidden)]
-    fn begin(&mut self) -> Self::Saved;
+    fn begin(&mut self, kept: &mut Out) -> Self::Saved;
     /// First half of undoing, done to all fields before the second: sends home what stands here, which may be another's.
     #[doc(hidden)]
     fn release(&mut self) {}
-    /// The field is as it was at `begin`.
+    /// The field is as it was at `begin`, which left so much in `kept`.
     #[doc(hidden)]
-    fn undo(&mut self, saved: Self::Saved);
+    fn undo(&mut self, saved: Self::Saved, kept: &[u8]);
     /// Appends the change, true if there is one; if not, what it appended is to be forgotten.
     #[doc(hidden)]
-    fn commit(&mut self, saved: Self::Saved, redo: &mut Out) -> bool;
+    fn commit(&mut self, saved: Self::Saved, kept: &[u8], redo: &mut Out) -> bool;
     /// Appends the field's position and its change, true if there is one; appends nothing if not.
     #[doc(hidden)]
     #[inline]
-    fn commit_at(&mut self, saved: Self::Saved, (at, fields): (u64, &[Field]), redo: &mut Out) -> bool {
+    fn commit_at(
+        &mut self,
+        saved: Self::Saved,
+        kept: &[u8],
+        (at, fields): (u64, &[Field]),
+        redo: &mut Out,
+    ) -> bool {
         let start = redo.len();
         redo.var(at);
         let from = redo.len();
-        let changed = self.commit(saved, redo);
+        let changed = self.commit(saved, kept, redo);
         if cfg!(debug_assertions) && Self::WHOLE {
             fields[at as usize].weigh(redo.len() - from);
         }
@@ -181,7 +188,7 @@ pub trait Part: Sized + Send + 'static {
 #[doc(hidden)]
 pub type Saved = Box<dyn Any + Send>;
 
-/// For macros: the tuple of what the fields keep, as one.
+/// For macros: what the fields keep, as one.
 #[doc(hidden)]
 pub fn save<T: Any + Send>(fields: T) -> Saved {
     Box::new(fields)
@@ -195,22 +202,22 @@ pub fn saved<T: Any + Send>(saved: Saved) -> T {
 /// Kept encoded, so that neither `Clone` nor `PartialEq` is asked of it. Costs its whole size at each method.
 #[diagnostic::do_not_recommend]
 impl<T: Wire> Part for T {
-    type Saved = Out;
+    type Saved = Range<usize>;
     const WHOLE: bool = true;
-    fn begin(&mut self) -> Out {
-        let mut saved = Out::with_capacity(64);
-        self.encode(&mut saved);
-        saved
+    fn begin(&mut self, kept: &mut Out) -> Range<usize> {
+        let from = kept.len();
+        self.encode(kept);
+        from..kept.len()
     }
-    fn undo(&mut self, saved: Out) {
-        // Copied: values hold on to what they were read from, and `saved` has room to spare.
-        let saved = Bytes::copy_from_slice(saved.as_slice());
+    fn undo(&mut self, saved: Range<usize>, kept: &[u8]) {
+        // Copied: values hold on to what they were read from.
+        let saved = Bytes::copy_from_slice(&kept[saved]);
         *self = T::decode(&mut Reader::stored(&saved)).expect("what a type encodes, it decodes");
     }
-    fn commit(&mut self, saved: Out, redo: &mut Out) -> bool {
+    fn commit(&mut self, saved: Range<usize>, kept: &[u8], redo: &mut Out) -> bool {
         let from = redo.len();
         self.encode(redo);
-        let (now, saved) = (&redo.as_slice()[from..], saved.as_slice());
+        let (now, saved) = (&redo.as_slice()[from..], &kept[saved]);
         let same = now == saved; // mutant plain-change-lost: let same = now.len() == saved.len();
         !same
     }

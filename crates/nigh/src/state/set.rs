@@ -146,17 +146,17 @@ impl<T: Ord + Clone> Set<T> {
 
 impl<T: Wire + Ord + Clone> Part for Set<T> {
     type Saved = Home;
-    fn begin(&mut self) -> Home {
-        self.0.begin()
+    fn begin(&mut self, kept: &mut Out) -> Home {
+        self.0.begin(kept)
     }
     fn release(&mut self) {
         self.0.release();
     }
-    fn undo(&mut self, home: Home) {
-        self.0.undo(home);
+    fn undo(&mut self, home: Home, kept: &[u8]) {
+        self.0.undo(home, kept);
     }
-    fn commit(&mut self, home: Home, redo: &mut Out) -> bool {
-        self.0.commit(home, redo)
+    fn commit(&mut self, home: Home, kept: &[u8], redo: &mut Out) -> bool {
+        self.0.commit(home, kept, redo)
     }
     fn apply(&mut self, redo: &mut Reader<'_>) -> Result<(), DecodeError> {
         self.0.apply(redo)
@@ -188,7 +188,7 @@ impl<T: Wire + Ord + Clone> Part for Set<T> {
 impl<T: Wire + Ord + Clone> Element for Set<T> {
     type Plain = BTreeSet<T>;
     fn note(&mut self) -> Note<Self> {
-        Note::Began(self.0.begin())
+        Note::Began(self.0.begin(&mut Out::default()))
     }
     fn returned(home: Home) -> Self {
         Set(Map::returned(home))
