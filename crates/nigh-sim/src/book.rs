@@ -95,6 +95,24 @@ struct Entry {
     open: bool,
 }
 
+impl Entry {
+    /// For the judge.
+    fn asked(&self, op: Op) -> Asked {
+        let Asking { of, key, method, args, class, keyed, .. } = &self.what;
+        Asked {
+            op,
+            client: u32::from(self.client),
+            id: self.id,
+            entity: of.clone(),
+            key: key.clone(),
+            method: method.clone(),
+            args: args.clone(),
+            class: *class,
+            keyed: keyed.clone(),
+        }
+    }
+}
+
 /// Of a contract and of its method, and how that is declared.
 type Names = (Arc<str>, Arc<str>, Class);
 
@@ -251,28 +269,19 @@ impl Book {
 impl Book {
     /// `args` are encoded if it is a method's.
     pub(crate) fn asked(&mut self, client: u16, process: u16, ask: &Ask, args: &Bytes) -> Op {
-        let what = self.asking(ask, args);
-        self.entries.push(None);
-        let op = self.entries.len() as Op;
-        let Some(what) = what else { return op };
+        let op = self.entries.len() as Op + 1;
+        let Some(what) = self.asking(ask, args) else {
+            self.entries.push(None);
+            return op;
+        };
         self.mark(1 << 32 | u64::from(client), &what.args);
         self.note(|| format!("client {client} asks process {process}: [{op}] {}", shown(&what)));
         let is_write = what.class != Class::Read && what.key.is_some() && what.is_settle.is_none();
         let entry = Entry { client, process, at: now(), what, id: None, open: true };
-        if !is_write && entry.what.is_settle.is_none() {
-            self.tell_judge(op, &entry);
-        }
-        self.put(op, entry);
+        let asked = (!is_write && entry.what.is_settle.is_none()).then(|| entry.asked(op));
+        self.entries.push(Some(entry));
+        asked.into_iter().for_each(|asked| self.tell_judge(now(), asked));
         op
-    }
-
-    /// Takes an entry out, to be put back.
-    fn take(&mut self, op: Op) -> Option<Entry> {
-        self.entries.get_mut(place(op))?.take()
-    }
-
-    fn put(&mut self, op: Op, entry: Entry) {
-        self.entries[place(op)] = Some(entry);
     }
 
     /// Of a contract and its method.
@@ -319,66 +328,53 @@ impl Book {
         }
     }
 
-    fn tell_judge(&mut self, op: Op, entry: &Entry) {
-        let Asking { of, key, method, args, class, keyed, .. } = &entry.what;
-        let asked = Asked {
-            op,
-            client: u32::from(entry.client),
-            id: entry.id,
-            entity: of.clone(),
-            key: key.clone(),
-            method: method.clone(),
-            args: args.clone(),
-            class: *class,
-            keyed: keyed.clone(),
-        };
-        let judged = self.judge.asked(Instant::from_nanos(entry.at), asked);
+    fn tell_judge(&mut self, at: u64, asked: Asked) {
+        let judged = self.judge.asked(Instant::from_nanos(at), asked);
         self.check(judged);
     }
 
     /// A writing call was accepted under this id.
     pub(crate) fn started(&mut self, op: Op, id: CallId) {
-        let Some(mut entry) = self.take(op) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(place(op)) else { return };
         if entry.id.is_none() && entry.what.is_settle.is_none() && entry.what.class != Class::Read {
             entry.id = Some(id);
             if entry.what.key.is_some() {
-                self.tell_judge(op, &entry);
+                let (at, asked) = (entry.at, entry.asked(op));
+                self.tell_judge(at, asked);
             }
         }
-        self.put(op, entry);
     }
 
     pub(crate) fn answered(&mut self, op: Op, outcome: &Outcome) {
-        let Some(mut entry) = self.take(op) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(place(op)) else { return };
         entry.open = false;
-        self.hears(op, &entry, outcome);
-        self.put(op, entry);
-    }
-
-    fn hears(&mut self, op: Op, entry: &Entry, outcome: &Outcome) {
-        let Entry { client, at: asked_at, what, id, .. } = entry;
-        let at = Instant::from_nanos(now());
+        let (client, settles) = (entry.client, entry.what.is_settle.clone());
         self.mark(2 << 32 | op, &[]);
         self.note(|| format!("[{op}] hears {}", told(outcome)));
-        if let Some(ticket) = &what.is_settle {
-            return self.settled(*client, ticket, outcome);
+        match settles {
+            Some(ticket) => self.settled(client, &ticket, outcome),
+            None => self.hears(op, outcome),
         }
+    }
+
+    /// Of what settles nothing.
+    fn hears(&mut self, op: Op, outcome: &Outcome) {
+        let Some(Some(Entry { at: asked_at, what, id, .. })) = self.entries.get(place(op)) else { return };
         if let Outcome::InDoubt(ticket) = outcome
             && what.key.is_some()
         {
             self.doubts.insert(ticket.id, (op, ticket.clone()));
         }
+        let unanswered = self.calm_at.is_some_and(|calm| *asked_at > calm + GRACE)
+            && matches!(outcome, Outcome::InDoubt(_) | Outcome::NotDone(Cause::Deadline | Cause::Stopped))
+            && !self.is_excused(&what.of);
+        let unanswered = unanswered.then(|| shown(what));
         let is_judged = what.key.is_none() || what.class == Class::Read || id.is_some();
         if is_judged && let Some(heard) = heard(outcome) {
-            let judged = self.judge.answered(at, op, heard);
+            let judged = self.judge.answered(Instant::from_nanos(now()), op, heard);
             self.check(judged);
         }
-        if let Some(calm) = self.calm_at
-            && *asked_at > calm + GRACE
-            && matches!(outcome, Outcome::InDoubt(_) | Outcome::NotDone(Cause::Deadline | Cause::Stopped))
-            && !self.is_excused(&what.of)
-        {
-            let shown = shown(what);
+        if let Some(shown) = unanswered {
             self.violate(format!(
                 "goes on: faults had ended, and {shown} was not answered: {}",
                 told(outcome)

@@ -250,6 +250,7 @@ fn play(
     let even = case.fifo;
     let setup = Setup { seed, blueprint, processes, plan: faults.clone(), calm_at: span, even, clients };
     surroundings::reset();
+    nigh_wire::remember_hashes();
     let points = points::Installed::new(seed, case.buggify);
     let options =
         host::Options { seed, fifo: case.fifo, horizon: HORIZON, tokio: kept.tokio.load(Ordering::Relaxed) };

@@ -96,7 +96,7 @@ pub(crate) fn hash_parts(parts: &[&[u8]]) -> blake3::Hash {
         whole[at + 8..at + 8 + part.len()].copy_from_slice(part);
         at += 8 + part.len();
     }
-    blake3::hash(&whole[..at])
+    crate::made::hash(&whole[..at])
 }
 
 /// An idempotency key and whose it is: a keyed call is remembered under (principal, entity, key, method, this).

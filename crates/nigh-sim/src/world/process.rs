@@ -6,12 +6,13 @@ use std::time::Duration;
 use nigh::buggify;
 use nigh::engine::{Engine, Options};
 use nigh::store::{AppendError, StoreError};
+use nigh_proto::Instant;
 use nigh_proto::shards::ShardId;
 use nigh_wire::Bytes;
 
 use super::{DIAL_AGAIN, Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
 use crate::host::Stage;
-use crate::network::Side;
+use crate::network::{Network, Side};
 use crate::surroundings::{Surroundings, is_own_end, mark, nanos};
 use crate::tasks::{self, Owner};
 
@@ -169,48 +170,43 @@ impl World {
     /// Everything a process may have to do after something happened in it.
     pub(super) fn visit(&mut self, stage: &mut Stage<Event>, process: u16) {
         let owner = self.life(process);
-        if self.running(owner).is_none() {
+        if self.processes[usize::from(process)].up.is_none() {
             return;
         }
-        let done = self.within(owner, |world| world.visit_running(stage, owner));
-        let fenced = self.running(owner).is_some_and(|running| running.engine.is_fenced());
-        if done.is_some() && fenced {
+        let fenced = self.within(owner, |world| {
+            world.transmit(stage, process);
+            world.append(stage, owner);
+            world.confirm(stage, owner);
+            world.processes[usize::from(process)].up.as_mut().is_some_and(|running| {
+                running.set_timer(stage, owner);
+                running.engine.is_fenced()
+            })
+        });
+        if fenced == Some(true) {
             self.ended_by_itself(stage, owner, "a shard was taken up by another process");
         }
     }
 
-    fn visit_running(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+    /// What its ends of links have to write leaves.
+    fn transmit(&mut self, stage: &mut Stage<Event>, process: u16) {
         let now = stage.now();
-        let Some(running) = self.running(owner) else { return };
-        for at in 0..running.links.len() {
-            // None of it adds a link or takes one away.
-            let Some(&(wire, side)) = self.running(owner).and_then(|running| running.links.get(at)) else {
-                break;
-            };
-            let dialler = self.network.get(wire).owner(Side::Dialler).node;
-            while let Some(bytes) = self.network.get(wire).end(side).and_then(|end| end.poll_transmit()) {
-                self.board.book().sent(dialler, side == Side::Dialler, &bytes);
-                if let Some(at) = self.network.send(now, wire, side) {
+        let World { processes, network, board, .. } = self;
+        let Some(running) = &processes[usize::from(process)].up else { return };
+        for &(wire, side) in &running.links {
+            let dialler = network.get(wire).owner(Side::Dialler).node;
+            while let Some(bytes) = network.get(wire).end(side).and_then(|end| end.poll_transmit()) {
+                board.book().sent(dialler, side == Side::Dialler, &bytes);
+                if let Some(at) = network.send(now, wire, side) {
                     stage.push(at, Event::Arrive(wire, side.other(), bytes));
                 }
             }
-            self.set_link_timer(stage, wire, side);
-        }
-        self.append(stage, owner);
-        self.confirm(stage, owner);
-        let Some(running) = self.running(owner) else { return };
-        if let Some(due) = running.engine.poll_timeout() {
-            let due = due.as_nanos();
-            if running.timer.is_none_or(|set| due < set) {
-                running.timer = Some(due);
-                stage.push(due, Event::Timer(owner, due));
-            }
+            set_link_timer(network, stage, wire, side);
         }
     }
 
     /// Asks whether shards are still its own: so it is when it asks, and hears it later (R7).
     fn confirm(&mut self, stage: &mut Stage<Event>, owner: Owner) {
-        let Some(running) = self.running(owner) else { return };
+        let Some(running) = &self.processes[usize::from(owner.node)].up else { return };
         for (shard, epoch) in running.engine.poll_confirm() {
             let ours = self.store.still_mine(shard, epoch);
             let heard = stage.now() + self.rng.between(CONFIRM);
@@ -411,17 +407,8 @@ impl World {
                     self.close(stage, wire, side);
                 }
             }
-            Some(_) => self.set_link_timer(stage, wire, side),
+            Some(_) => set_link_timer(&mut self.network, stage, wire, side),
             None => {}
-        }
-    }
-
-    fn set_link_timer(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
-        let wire_of = self.network.get(wire);
-        let due = wire_of.end(side).and_then(|end| end.poll_timeout());
-        if let (Some(due), None) = (due, *wire_of.timer(side)) {
-            *wire_of.timer(side) = Some(due.as_nanos());
-            stage.push(due.as_nanos(), Event::LinkTimer(wire, side));
         }
     }
 
@@ -450,6 +437,29 @@ impl World {
             let again = self.rng.between(DIAL_AGAIN);
             stage.push(stage.now() + again, Event::Dial(owner));
         }
+    }
+}
+
+impl Running {
+    /// Its engine is told when its time has come.
+    fn set_timer(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        let Some(due) = self.engine.poll_timeout().map(Instant::as_nanos) else { return };
+        if self.timer.is_none_or(|set| due < set) {
+            self.timer = Some(due);
+            stage.push(due, Event::Timer(owner, due));
+        }
+    }
+}
+
+/// So is this end of a link, unless it will be anyway.
+fn set_link_timer(network: &mut Network, stage: &mut Stage<Event>, wire: usize, side: Side) {
+    let wire_of = network.get(wire);
+    if wire_of.timer(side).is_some() {
+        return;
+    }
+    if let Some(due) = wire_of.end(side).and_then(|end| end.poll_timeout()).map(Instant::as_nanos) {
+        *wire_of.timer(side) = Some(due);
+        stage.push(due, Event::LinkTimer(wire, side));
     }
 }
 

@@ -218,30 +218,20 @@ impl Calls {
         self.machine().handle_link_up(self.clock.now(), PeerId::LOCAL, facts, clock);
     }
 
+    /// True if there is anything to write to that peer, or to tell: links ask at each of their turns.
+    pub(crate) fn has_transmit(&self, to: PeerId) -> bool {
+        let machine = self.machine();
+        machine.has_transmit(to) || machine.has_settled()
+    }
+
     /// What the link of the peer does with the machine, under its lock.
     pub(crate) fn with_link<R>(&self, f: impl FnOnce(&mut Machine, Instant, Time) -> R) -> R {
-        self.with(self.machine(), f)
-    }
-
-    /// As [`Calls::with_link`], if there is anything to write to that peer: links ask at each of their turns.
-    pub(crate) fn transmit(&self, to: PeerId, f: impl FnOnce(&mut Machine, Instant)) {
-        let machine = self.machine();
-        if machine.has_transmit(to) || machine.has_settled() {
-            self.with(machine, |machine, now, _| f(machine, now));
-        }
-    }
-
-    fn with<R>(
-        &self,
-        mut machine: MutexGuard<'_, Machine>,
-        f: impl FnOnce(&mut Machine, Instant, Time) -> R,
-    ) -> R {
         let (result, settled, work, due) = {
+            let mut machine = self.machine();
             let result = f(&mut machine, self.clock.now(), self.clock.wall());
             let settled = take_settled(&mut machine);
             (result, settled, self.transmit_local(&mut machine), machine.poll_timeout())
         };
-        drop(machine);
         tell(settled);
         self.submit(work);
         if due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)) {

@@ -171,16 +171,29 @@ impl LinkEnd {
         Ok(())
     }
 
-    /// What goes out, while the peer takes it.
+    /// What goes out, while the peer takes it. Mostly there is nothing, which is seen in a few steps.
     fn fill(&mut self) {
         if self.link.is_writable() && self.server.outbox.has_any() {
-            for frame in self.server.answers() {
-                self.send(&frame);
-            }
+            self.fill_answers();
         }
-        let (Some(to), true) = (self.asks, self.up) else { return };
+        if let (Some(to), true) = (self.asks, self.up)
+            && self.local.calls.has_transmit(to)
+        {
+            self.fill_asks(to);
+        }
+    }
+
+    #[inline(never)]
+    fn fill_answers(&mut self) {
+        for frame in self.server.answers() {
+            self.send(&frame);
+        }
+    }
+
+    #[inline(never)]
+    fn fill_asks(&mut self, to: PeerId) {
         let link = &mut self.link;
-        self.local.calls.transmit(to, |machine, now| {
+        self.local.calls.with_link(|machine, now, _| {
             while link.is_writable() {
                 let Some((slot, request)) = machine.poll_transmit(now, to) else { break };
                 link.send(&Frame::Ask { slot, request }).expect("the caller bounds a call below a frame");
