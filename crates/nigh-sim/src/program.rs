@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use nigh::engine::{AnyEntity, Blueprint, Written};
+use nigh::engine::{AnyEntity, Beside, Blueprint, Written};
 use nigh_proto::shards::record::{Other, RanOutcome};
 use nigh_proto::shards::row::Target;
 use nigh_wire::{Bytes, Contract, ContractKind};
@@ -12,11 +12,14 @@ use crate::judge::{Program, Run, Wrote};
 /// See above.
 pub(crate) struct Entities {
     blueprint: Blueprint,
+    /// What a method may ask for; between runs, nothing.
+    beside: Beside,
 }
 
 impl Entities {
     pub(crate) fn of(blueprint: Blueprint) -> Self {
-        Entities { blueprint }
+        let beside = blueprint.beside();
+        Entities { blueprint, beside }
     }
 
     fn contract(&self, entity: &str) -> Option<&Contract> {
@@ -57,11 +60,11 @@ impl Program for Entities {
         let Some(method) = self.method(run.entity, run.method) else {
             return (Wrote::Unfit(format!("`{}.{}` is not there", run.entity, run.method)), vec![]);
         };
-        let beside = self.blueprint.beside();
+        let beside = &self.beside;
         while let Some((target, cell)) = lent.pop_first() {
             beside.lend(&target.entity, &target.key, cell);
         }
-        let written = cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args, &beside);
+        let written = cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args, beside);
         for (entity, key, cell) in beside.take_all() {
             lent.insert(Target { entity: entity.into(), key }, cell);
         }

@@ -104,6 +104,11 @@ fn budget_of(bytes: &[u8]) -> usize {
     BUDGET_FLOOR.saturating_add(bytes.len().saturating_mul(BUDGET_FACTOR))
 }
 
+/// What was read, without what may stand around it: what is short was copied when it was read.
+pub fn unshared(bytes: Bytes) -> Bytes {
+    if bytes.len() < SHARED_SIZE_MIN { bytes } else { crate::copied(&bytes) }
+}
+
 /// A bounded reader: what it makes in memory is paid from a budget that the input's length sets.
 #[derive(Debug)]
 pub struct Reader<'a> {

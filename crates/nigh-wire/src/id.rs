@@ -76,7 +76,7 @@ impl Fingerprint {
 }
 
 /// Parts that are together at most this long, in bytes, are hashed in one go: a third of the time of several.
-const HASHED_AT_ONCE_MAX: usize = 512;
+const HASHED_AT_ONCE_MAX: usize = 256;
 
 /// BLAKE3 of several parts, each prefixed by its length in eight bytes.
 pub(crate) fn hash_parts(parts: &[&[u8]]) -> blake3::Hash {

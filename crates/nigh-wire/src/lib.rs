@@ -36,7 +36,7 @@ pub use call::{Call, IntoArg, Once, Parts, Read, Target, View};
 pub use contract::{
     Catalogue, Class, Contract, ContractKind, DuplicateName, Method, MethodIndex, answer_hash_of,
 };
-pub use decode::{DecodeError, Reader};
+pub use decode::{DecodeError, Reader, unshared};
 pub use encode::Out;
 pub use few::copied;
 pub use homed::Homed;

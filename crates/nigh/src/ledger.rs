@@ -7,7 +7,7 @@
 //!
 //! Nothing here changes what a call comes to, and no argument, key or answer stands in a ledger.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -228,21 +228,16 @@ pub(crate) fn fate(outcome: &Outcome) -> Fate {
 
 /// The ledger of this process, as it is now.
 pub(crate) fn of(routes: &Routes, calls: &Calls, owner: Option<&crate::shards::owner::Owner>) -> Ledger {
-    let mut caller = BTreeMap::<Line, (CallerLine, u64)>::new();
-    let mut add = |line: Line, counted: &CallerLine, open: u64| {
-        let (all, all_open) = caller.entry(line).or_default();
-        (*all, *all_open) = (all.and(counted), all_open.wrapping_add(open));
-    };
+    let mut caller = Vec::new();
+    let mut add = |line, counted: &CallerLine, open| self::add(&mut caller, line, *counted, open, CallerLine::and);
     calls.ledger().iter().for_each(|(line, counted, open)| add(*line, counted, *open));
     // What these two count ends with a guard: what has not ended is open.
     calls.beside.asked(|tally| {
         tally.lines().for_each(|(line, one)| add(line, one, one.asked.wrapping_sub(one.ended())));
     });
-    let mut callee = BTreeMap::<Line, (CalleeLine, u64)>::new();
-    let mut add = |line: Line, counted: &CalleeLine, open: u64| {
-        let (all, all_open) = callee.entry(line).or_default();
-        (*all, *all_open) = (all.and(counted), all_open.wrapping_add(open));
-    };
+    let mut callee = Vec::new();
+    let mut add =
+        |line, counted: &CalleeLine, open| self::add(&mut callee, line, *counted, open, CalleeLine::and);
     calls.beside.served(|tally| {
         tally.lines().for_each(|(line, one)| add(line, one, one.arrived.wrapping_sub(one.ended())));
     });
@@ -262,18 +257,35 @@ pub(crate) fn of(routes: &Routes, calls: &Calls, owner: Option<&crate::shards::o
     Ledger { caller: entries(caller, names), callee: entries(callee, names) }
 }
 
-/// Of the lines on which there is anything.
-fn entries<L: Default + PartialEq>(
-    lines: BTreeMap<Line, (L, u64)>,
-    names: impl Fn(Line) -> (String, String),
-) -> Vec<Entry<L>> {
-    let nothing = (L::default(), 0);
-    let counted = lines.into_iter().filter(|(_, all)| *all != nothing);
-    let entry = |(line, (counted, open))| {
+/// Lines on which there is anything, and what is open, in order.
+type Lines<L> = Vec<(Line, L, u64)>;
+
+/// Adds to a line, if there is anything to add.
+fn add<L: Copy + Default + PartialEq>(
+    lines: &mut Lines<L>,
+    line: Line,
+    counted: L,
+    open: u64,
+    and: impl FnOnce(&L, &L) -> L,
+) {
+    if counted == L::default() && open == 0 {
+        return;
+    }
+    match lines.binary_search_by_key(&line, |(line, ..)| *line) {
+        Ok(at) => {
+            let (_, all, all_open) = &mut lines[at];
+            (*all, *all_open) = (and(all, &counted), all_open.wrapping_add(open));
+        }
+        Err(at) => lines.insert(at, (line, counted, open)),
+    }
+}
+
+fn entries<L>(lines: Lines<L>, names: impl Fn(Line) -> (String, String)) -> Vec<Entry<L>> {
+    let entry = |(line, counted, open)| {
         let (of, method) = names(line);
         Entry { of, method, counted, open }
     };
-    counted.map(entry).collect()
+    lines.into_iter().map(entry).collect()
 }
 
 #[cfg(test)]

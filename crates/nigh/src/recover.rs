@@ -64,11 +64,11 @@ pub(crate) fn recover(
         }
         meta.restored.into_iter().for_each(|at| machine.restored(at)); // mutant restored-store-unaware: drop(meta.restored);
         let (machines, memory) = &mut of_lane[lanes.of(id)];
-        for blob in &tail {
-            machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
+        for blob in tail {
             for (record, place) in blob.records.iter().zip(blob.first.0..) {
                 memory.replay(id, Position(place), record)?;
             }
+            machine.replay(blob).map_err(|e| StoreError::corrupt(format!("shard {}: {e:?}", id.0)))?;
         }
         machines.push(machine);
     }

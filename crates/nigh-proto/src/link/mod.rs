@@ -201,19 +201,17 @@ impl Link {
     }
 
     fn take(&mut self, clock: Time, frame: Frame) -> Result<(), LinkError> {
-        match (frame, &self.peer) {
-            (Frame::Hello(theirs), None) => {
+        match frame {
+            Frame::Hello(theirs) if self.peer.is_none() => {
                 theirs.accept(&self.ours, clock)?;
                 self.peer = Some(theirs);
             }
-            (Frame::Hello(_), Some(_)) => {
-                return Err(LinkError::PeerMisbehaved(Misbehaviour::SecondHello));
-            }
-            (_, None) => return Err(LinkError::PeerMisbehaved(Misbehaviour::NoHello)),
-            (Frame::Ping(number), Some(_)) => self.pong = Some(number),
+            Frame::Hello(_) => return Err(LinkError::PeerMisbehaved(Misbehaviour::SecondHello)),
+            _ if self.peer.is_none() => return Err(LinkError::PeerMisbehaved(Misbehaviour::NoHello)),
+            Frame::Ping(number) => self.pong = Some(number),
             // Being heard was its purpose.
-            (Frame::Pong(_), Some(_)) => {}
-            (frame, Some(_)) => self.received.push_back(frame),
+            Frame::Pong(_) => {}
+            frame => self.received.push_back(frame),
         }
         Ok(())
     }

@@ -123,11 +123,11 @@ impl<R> Shard<R> {
     /// # Errors
     ///
     /// It is not the next one.
-    pub fn replay(&mut self, blob: &Blob) -> Result<(), Corrupt> {
+    pub fn replay(&mut self, blob: Blob) -> Result<(), Corrupt> {
         assert!(self.permits == 0, "a shard is replayed before it serves");
         let mut place = self.log.next();
-        self.log.replay(blob)?;
-        for record in &blob.records {
+        self.log.replay(&blob)?;
+        for record in blob.records {
             self.tables.apply(place, owned(record));
             place.0 += 1;
         }

@@ -443,15 +443,14 @@ pub(crate) fn keyed_key(keyed: &Keyed, entity: &Arc<str>, key: &Bytes, method: &
 }
 
 /// A record read back keeps its own bytes, not those of the blob around it.
-pub(super) fn owned(record: &Record) -> Record {
-    let own = |outcome: &RanOutcome| match outcome {
-        RanOutcome::Ok(value) => RanOutcome::Ok(nigh_wire::copied(value)),
-        RanOutcome::Err(error) => RanOutcome::Err(nigh_wire::copied(error)),
+pub(super) fn owned(mut record: Record) -> Record {
+    let own = |outcome: &mut RanOutcome| {
+        let (RanOutcome::Ok(bytes) | RanOutcome::Err(bytes)) = outcome;
+        *bytes = nigh_wire::unshared(std::mem::take(bytes));
     };
-    let mut record = record.clone();
     match &mut record {
-        Record::Ran(ran) => ran.outcome = own(&ran.outcome),
-        Record::Again(again) => again.outcome = own(&again.outcome),
+        Record::Ran(ran) => own(&mut ran.outcome),
+        Record::Again(again) => own(&mut again.outcome),
         Record::Tombstone(_) | Record::Bye(_) | Record::Tick => {}
     }
     record

@@ -312,7 +312,7 @@ impl Owners {
         let first = blobs.get(*cut).map_or(*next, |(first, _)| *first);
         let mut shard =
             Shard::open(SHARD, *epoch, rows.clone(), Time::EPOCH, first).expect("rows are of their tables");
-        self.store.tail().for_each(|blob| shard.replay(&blob).expect("the tail is whole"));
+        self.store.tail().for_each(|blob| shard.replay(blob).expect("the tail is whole"));
         assert_eq!(shard.next(), self.store.next, "a shard is taken up to the end of its log");
         let node = &mut self.nodes[node];
         (node.shard, node.counts) = (Some(shard), judge.counts.clone());

@@ -11,8 +11,6 @@
 //!   once for each call that was not told not done, refused or forgotten.
 //! - *If nothing was lost, neither link nor process*: each copy that left arrived.
 
-use std::collections::BTreeMap;
-
 use nigh::ledger::{CalleeLine, CallerLine, Ledger};
 use nigh_proto::Instant;
 
@@ -21,11 +19,29 @@ use super::violation::{Judgement, Violation};
 /// Of entity or service, and method.
 type Name = (String, String);
 
+/// Sums by name. There are a few methods, and most are asked for in every life: they are looked for one by one.
+#[derive(Debug, Default)]
+struct Sums<L>(Vec<(Name, L)>);
+
+impl<L: Copy + Default> Sums<L> {
+    fn get(&self, of: &str, method: &str) -> Option<&L> {
+        self.0.iter().find(|(name, _)| name.1 == method && name.0 == of).map(|(_, sum)| sum)
+    }
+
+    fn line(&mut self, of: &str, method: &str) -> &mut L {
+        let at = self.0.iter().position(|(name, _)| name.1 == method && name.0 == of).unwrap_or(self.0.len());
+        if at == self.0.len() {
+            self.0.push(((of.to_owned(), method.to_owned()), L::default()));
+        }
+        &mut self.0[at].1
+    }
+}
+
 /// Sums up, and compares.
 #[derive(Debug, Default)]
 pub struct LedgerJudge {
-    asked: BTreeMap<Name, CallerLine>,
-    came: BTreeMap<Name, CalleeLine>,
+    asked: Sums<CallerLine>,
+    came: Sums<CalleeLine>,
     /// A link or a process was lost.
     lost: bool,
     /// How often shards were taken up: each time after the first, what was in memory before may be lost.
@@ -65,11 +81,11 @@ impl LedgerJudge {
             return Err(Violation::new(Judgement::Ledger, at, format!("of process {process}: {off}")));
         }
         for entry in &ledger.caller {
-            let sum = self.asked.entry((entry.of.clone(), entry.method.clone())).or_default();
+            let sum = self.asked.line(&entry.of, &entry.method);
             *sum = sum.and(&entry.counted);
         }
         for entry in &ledger.callee {
-            let sum = self.came.entry((entry.of.clone(), entry.method.clone())).or_default();
+            let sum = self.came.line(&entry.of, &entry.method);
             *sum = sum.and(&entry.counted);
         }
         Ok(())
@@ -84,16 +100,16 @@ impl LedgerJudge {
         if self.unknown {
             return Ok(());
         }
-        for (name, asked) in &self.asked {
-            let came = self.came.get(name).copied().unwrap_or_default();
+        for (name, asked) in &self.asked.0 {
+            let came = self.came.get(&name.0, &name.1).copied().unwrap_or_default();
             self.compare(name, asked, &came, &records).map_err(|why| {
                 let (of, method) = name;
                 let sentence = format!("of {of}.{method} {why}; callers counted {asked:?}, callees {came:?}");
                 Violation::new(Judgement::Ledger, at, sentence)
             })?;
         }
-        let stranger =
-            self.came.iter().find(|(name, came)| !self.asked.contains_key(*name) && came.arrived > 0);
+        let is_strange = |(of, method): &Name| self.asked.get(of, method).is_none();
+        let stranger = self.came.0.iter().find(|(name, came)| came.arrived > 0 && is_strange(name));
         match stranger {
             Some(((of, method), came)) => {
                 let sentence = format!("copies of {of}.{method} came that nobody had asked: {came:?}");

@@ -29,7 +29,7 @@ use nigh_proto::shards::{Epoch, Position, ShardId};
 use nigh_wire::{CallId, CallerId, Class, Fingerprint, Time};
 
 use self::callers::Op;
-use self::fates::{Call, CallKey, Fate, Intent, Place, RanUnder};
+use self::fates::{Call, CallKey, Fate, Intent, Numbered, Place, RanUnder};
 use self::shadow::Shadows;
 use super::program::Program;
 use super::violation::{Judgement, Moment, Returned, Show, Violation};
@@ -47,13 +47,13 @@ pub struct LogJudge<P: Program> {
     ops: BTreeMap<u64, Op>,
     calls: BTreeMap<CallKey, Call>,
     /// What the log says of each id.
-    fates: BTreeMap<CallId, Fate>,
+    fates: BTreeMap<Numbered, Fate>,
     /// Runs under idempotency keys: the last of each.
     keyed: BTreeMap<KeyedKey, RanUnder>,
     /// Outcomes of those runs, for tries that are told of them.
     keyed_outcomes: BTreeMap<Fingerprint, Vec<RanOutcome>>,
     /// Last number that ran of each caller on each key.
-    marks: BTreeMap<(CallerId, usize), u64>,
+    marks: BTreeMap<(usize, CallerId), u64>,
     services: BTreeSet<CallId>,
     shards: BTreeMap<ShardId, ShardLog>,
     shadows: Shadows<P::Cell>,
@@ -162,7 +162,7 @@ impl<P: Program> LogJudge<P> {
     }
 
     fn ran(&mut self, now: Instant, place: Place, ran: &Ran) -> Result<(), Violation> {
-        let key = (ran.id, ran.fingerprint);
+        let key = CallKey(ran.id, ran.fingerprint);
         let wrong = |judgement, text: String| Err(Violation::new(judgement, now, text));
         let Some(call) = self.calls.get_mut(&key).filter(|call| call.asked.is_some()) else {
             let id = ran.id.map_or("no id".into(), |id| id.to_string());
@@ -201,7 +201,7 @@ impl<P: Program> LogJudge<P> {
         asked: &Intent,
     ) -> Result<(), Violation> {
         let wrong = |judgement, text: String| Err(Violation::new(judgement, now, text));
-        if let Some(fate) = self.fates.get(&id) {
+        if let Some(fate) = self.fates.get(&Numbered(id)) {
             return wrong(Judgement::Once, format!("{asked} ran at {place}, after {fate}"));
         }
         if id.birth.saturating_add(RETENTION) < ran.time {
@@ -212,7 +212,7 @@ impl<P: Program> LogJudge<P> {
             return wrong(Judgement::Age, format!("{asked} ran at {place}, before it may be born (R17)"));
         }
         if let Order::After { after, .. } = ran.order {
-            let mark = self.marks.insert((id.caller, index), id.number).unwrap_or(0);
+            let mark = self.marks.insert((index, id.caller), id.number).unwrap_or(0);
             if mark >= id.number || after >= id.number {
                 let text = format!("{asked} ran at {place}, after number {} of its caller", mark.max(after));
                 return wrong(Judgement::Order, text);
@@ -236,13 +236,13 @@ impl<P: Program> LogJudge<P> {
             self.keyed_outcomes.entry(ran.fingerprint).or_default().push(ran.outcome.clone());
         }
         let (fingerprint, outcome) = (ran.fingerprint, ran.outcome.clone());
-        self.fates.insert(id, Fate::Ran { place, fingerprint, outcome });
+        self.fates.insert(Numbered(id), Fate::Ran { place, fingerprint, outcome });
         Ok(())
     }
 
     fn fenced(&mut self, now: Instant, place: Place, stone: &Tombstone) -> Result<(), Violation> {
         let name = || self.name(stone.id, stone.fingerprint);
-        if let Some(fate) = self.fates.get(&stone.id) {
+        if let Some(fate) = self.fates.get(&Numbered(stone.id)) {
             let text = format!("{} has a tombstone at {place}, after {fate}", name());
             return Err(Violation::new(Judgement::Once, now, text));
         }
@@ -264,13 +264,13 @@ impl<P: Program> LogJudge<P> {
         } else if let Some(text) = self.spares_its_key(stone, place) {
             return Err(Violation::new(Judgement::Keyed, now, text));
         }
-        self.fates.insert(stone.id, Fate::Stone { place, cause: stone.cause.clone() });
+        self.fates.insert(Numbered(stone.id), Fate::Stone { place, cause: stone.cause.clone() });
         Ok(())
     }
 
     /// R12: a tombstone without a key is of a call without one, or of a try whose key has a record already.
     fn spares_its_key(&self, stone: &Tombstone, place: Place) -> Option<String> {
-        let call = self.calls.get(&(Some(stone.id), stone.fingerprint))?;
+        let call = self.calls.get(&CallKey(Some(stone.id), stone.fingerprint))?;
         let asked = call.asked.as_ref()?;
         let key = fates::keyed_key(asked.keyed.as_ref()?, &stone.entity, &stone.key, &stone.method);
         let Some(old) = self.keyed.get(&key) else {
@@ -283,7 +283,7 @@ impl<P: Program> LogJudge<P> {
     fn again(&mut self, now: Instant, place: Place, again: &Again) -> Result<(), Violation> {
         let name = || self.name(again.id, again.fingerprint);
         let wrong = |judgement, text: String| Err(Violation::new(judgement, now, text));
-        if let Some(fate) = self.fates.get(&again.id) {
+        if let Some(fate) = self.fates.get(&Numbered(again.id)) {
             return wrong(
                 Judgement::Once,
                 format!("{} has a second answer at {place}, after {fate}", name()),
@@ -298,13 +298,13 @@ impl<P: Program> LogJudge<P> {
                 format!("{} is answered with {told} at {place}, which no try under its key returned", name()),
             );
         }
-        if let Some(call) = self.calls.get_mut(&(Some(again.id), again.fingerprint))
+        if let Some(call) = self.calls.get_mut(&CallKey(Some(again.id), again.fingerprint))
             && let Some(asked) = call.asked.clone()
         {
             call.may_run(now, &asked, place)?;
         }
         let (fingerprint, outcome) = (again.fingerprint, again.outcome.clone());
-        self.fates.insert(again.id, Fate::Again { place, fingerprint, outcome });
+        self.fates.insert(Numbered(again.id), Fate::Again { place, fingerprint, outcome });
         Ok(())
     }
 
@@ -315,7 +315,7 @@ impl<P: Program> LogJudge<P> {
 
     /// A call in a sentence, asked or not.
     fn name(&self, id: CallId, fingerprint: Fingerprint) -> String {
-        match self.calls.get(&(Some(id), fingerprint)).and_then(|call| call.asked.as_ref()) {
+        match self.calls.get(&CallKey(Some(id), fingerprint)).and_then(|call| call.asked.as_ref()) {
             Some(asked) => asked.to_string(),
             None => format!("call {id} (which nobody asked for with these arguments)"),
         }

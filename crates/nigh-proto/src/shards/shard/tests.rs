@@ -398,13 +398,13 @@ fn what_does_not_fit_together_is_refused() {
     };
     let mut shard = open(vec![]).expect("no rows");
     assert_eq!(
-        shard.replay(&blob(world::START, 6)),
+        shard.replay(blob(world::START, 6)),
         Err(Corrupt::Gap { expected: Position(5), found: Position(6) })
     );
-    assert_eq!(shard.replay(&blob(Time::EPOCH, 5)), Err(Corrupt::TimeFalls { at: Position(5) }));
-    assert_eq!(shard.replay(&blob(world::START, 5)), Ok(()));
+    assert_eq!(shard.replay(blob(Time::EPOCH, 5)), Err(Corrupt::TimeFalls { at: Position(5) }));
+    assert_eq!(shard.replay(blob(world::START, 5)), Ok(()));
     assert_eq!(
-        shard.replay(&blob(world::START, 5)),
+        shard.replay(blob(world::START, 5)),
         Err(Corrupt::Gap { expected: Position(6), found: Position(5) })
     );
     assert_eq!((shard.next(), shard.durable(), shard.log_time()), (Position(6), Position(6), world::START));

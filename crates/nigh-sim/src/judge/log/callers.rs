@@ -12,7 +12,7 @@ use nigh_proto::shards::record::RanOutcome;
 use nigh_proto::shards::row::Target;
 use nigh_wire::{Bytes, CallId, Cause, Class, Fingerprint, Keyed};
 
-use super::fates::{Call, CallKey, Fate, Intent, Told};
+use super::fates::{Call, CallKey, Fate, Intent, Numbered, Told};
 use super::{Judgement, LogJudge, Moment, Returned, Violation};
 use crate::judge::program::Program;
 
@@ -126,7 +126,7 @@ impl<P: Program> LogJudge<P> {
         let Target { entity, key } = &intent.target;
         let fingerprint = Fingerprint::of(entity, key, &intent.method, &intent.args);
         let commutes = intent.class == Class::Commutes;
-        let key = ((!commutes).then_some(id), fingerprint);
+        let key = CallKey((!commutes).then_some(id), fingerprint);
         let call = self.calls.entry(key).or_default();
         if call.asked.is_none() {
             call.asked = Some(intent.clone());
@@ -207,9 +207,9 @@ impl<P: Program> LogJudge<P> {
             return Ok(());
         }
         let whom = Whom::Settler(by, now);
-        let key = (Some(id), fingerprint);
+        let key = CallKey(Some(id), fingerprint);
         let asked = self.calls.get(&key).and_then(|call| call.asked.clone());
-        if asked.is_none() && self.calls.contains_key(&(None, fingerprint)) {
+        if asked.is_none() && self.calls.contains_key(&CallKey(None, fingerprint)) {
             // It commutes.
             if verdict == Verdict::NoRecord {
                 return Ok(());
@@ -252,7 +252,7 @@ impl<P: Program> LogJudge<P> {
     ) -> Result<(), Violation> {
         let wrong = |judgement, text: String| Err(Violation::new(judgement, now, text));
         let call = self.calls.get_mut(&key).expect("it was asked or settled");
-        let (Some(id), fingerprint) = key else {
+        let CallKey(Some(id), fingerprint) = key else {
             let told = (matches!(outcome, RanOutcome::Ok(_)), super::bytes_of(&outcome));
             if !call.outcomes.contains(&told) {
                 let told = Returned(&outcome);
@@ -266,7 +266,7 @@ impl<P: Program> LogJudge<P> {
         let asked = call.asked.clone();
         call.agree(now, Told::Ran(outcome.clone()), whom)?;
         let told = Returned(&outcome);
-        let fate = self.fates.get(&id);
+        let fate = self.fates.get(&Numbered(id));
         let place = match fate.map(|fate| (fate, fate.outcome(fingerprint))) {
             Some((_, Some((recorded, place)))) if *recorded == outcome => place,
             Some((fate, _)) => {
@@ -305,7 +305,7 @@ impl<P: Program> LogJudge<P> {
         let wrong = |text: String| Err(Violation::new(Judgement::Honest, now, text));
         let call = self.calls.get_mut(&key).expect("it was asked or settled");
         call.maybe = call.maybe.saturating_sub(1);
-        let (Some(id), fingerprint) = key else { return Ok(()) };
+        let CallKey(Some(id), fingerprint) = key else { return Ok(()) };
         // Others who bring the same id have their own copies under way.
         if !of_call && call.tries > 1 {
             call.known = true;
@@ -314,7 +314,7 @@ impl<P: Program> LogJudge<P> {
         let first = call.told.is_none();
         call.agree(now, Told::NotDone, whom)?;
         call.of_try = first && !of_call;
-        match self.fates.get(&id) {
+        match self.fates.get(&Numbered(id)) {
             Some(fate) if fate.outcome(fingerprint).is_some() => {
                 wrong(format!("{whom} was told that it is not done; the log has {fate}"))
             }

@@ -3,6 +3,7 @@
 //! A call is an id with a fingerprint: the same id with other arguments is another call (R3). A call that
 //! commutes has no id in the log, and stands for all with the same arguments.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -18,8 +19,38 @@ use super::callers::Whom;
 use super::{Judgement, Moment, Returned, Violation};
 use crate::judge::violation::Show;
 
-/// Which call: `None` for all that commute and have these arguments.
-pub(super) type CallKey = (Option<CallId>, Fingerprint);
+/// Which call: `None` for all that commute and have these arguments. Its number and its fingerprint stand first in order:
+/// they tell most calls apart, and are compared in a step each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallKey(pub(super) Option<CallId>, pub(super) Fingerprint);
+
+impl Ord for CallKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let first = |key: &CallKey| (key.0.map_or(0, |id| id.number), key.1);
+        first(self).cmp(&first(other)).then_with(|| self.0.cmp(&other.0))
+    }
+}
+impl PartialOrd for CallKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// An id, in order of number and birth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbered(pub(super) CallId);
+
+impl Ord for Numbered {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let first = |id: &CallId| (id.number, id.birth);
+        first(&self.0).cmp(&first(&other.0)).then_with(|| self.0.caller.cmp(&other.0.caller))
+    }
+}
+impl PartialOrd for Numbered {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// A place in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

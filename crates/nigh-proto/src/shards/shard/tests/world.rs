@@ -339,7 +339,7 @@ impl World {
         }
         let old = std::mem::replace(&mut self.shard, shard);
         self.heard.extend(old.fail().into_iter().map(Heard::AskAgain));
-        tail.iter().for_each(|blob| self.shard.replay(blob).expect("the tail is whole"));
+        tail.into_iter().for_each(|blob| self.shard.replay(blob).expect("the tail is whole"));
         assert_eq!(self.shard.next(), Position(self.landed_next));
         self.restored.into_iter().for_each(|at| self.shard.restored(at));
         (self.append, self.asked, self.pending) = (None, false, Rows::new());

@@ -75,7 +75,7 @@ impl Owner {
         let mut shard =
             Shard::open(ShardId(0), Epoch(self.epoch), [], Time::EPOCH, Position(0)).expect("no rows");
         for blob in &self.log {
-            shard.replay(blob).expect("it is the next");
+            shard.replay(blob.clone()).expect("it is the next");
             for record in &blob.records {
                 let Record::Ran(ran) = record else { continue };
                 let cell =
