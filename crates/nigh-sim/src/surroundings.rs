@@ -24,6 +24,8 @@ thread_local! {
     static TOUCHED: Cell<u64> = const { Cell::new(0) };
     static STARTED: Cell<Option<CallId>> = const { Cell::new(None) };
     static ENDED: RefCell<Vec<(Owner, String)>> = const { RefCell::new(Vec::new()) };
+    /// There are some: asked after each step.
+    static ENDED_ANY: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Processes in one world: one bit each in a word.
@@ -55,7 +57,7 @@ pub(crate) fn take_started() -> Option<CallId> {
 
 /// Processes that ended by themselves, and why, since this was asked last.
 pub(crate) fn take_ended() -> Vec<(Owner, String)> {
-    ENDED.with_borrow_mut(|ended| if ended.is_empty() { Vec::new() } else { std::mem::take(ended) })
+    if ENDED_ANY.take() { ENDED.take() } else { Vec::new() }
 }
 
 /// Nothing is left over from the run before.
@@ -63,6 +65,7 @@ pub(crate) fn reset() {
     TOUCHED.set(0);
     STARTED.set(None);
     ENDED.take();
+    ENDED_ANY.set(false);
 }
 
 /// What unwinds a process that ends itself. Not a panic: the hook is not called.
@@ -114,6 +117,7 @@ impl Ambient for Surroundings {
 
     fn end(&self, why: &str) -> ! {
         ENDED.with_borrow_mut(|ended| ended.push((self.owner, why.to_owned())));
+        ENDED_ANY.set(true);
         std::panic::resume_unwind(Box::new(ProcessEnds))
     }
 

@@ -268,8 +268,16 @@ impl<'a> Reader<'a> {
         }
     }
     /// A number of elements, none larger than the input can hold nor dearer than the budget.
+    #[inline]
     pub fn count<T: crate::Wire>(&mut self) -> Result<usize, DecodeError> {
-        self.count_of(T::MIN, size_of::<T>())
+        match self.rest {
+            // Most lists are empty.
+            [0, rest @ ..] => {
+                self.rest = rest;
+                Ok(0)
+            }
+            _ => self.count_of(T::MIN, size_of::<T>()),
+        }
     }
     /// As [`Reader::count`], of elements of at least `size_min` bytes that cost `cost` bytes of memory each.
     pub(crate) fn count_of(&mut self, size_min: usize, cost: usize) -> Result<usize, DecodeError> {

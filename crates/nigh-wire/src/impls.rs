@@ -2,8 +2,10 @@
 //!
 //! Each states its node, its bytes and its least size once; what they cost is in [`Reader`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::marker::PhantomData;
+use std::str::Utf8Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -208,10 +210,39 @@ impl Wire for Arc<str> {
         out.len_bytes(self.as_bytes())
     }
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let s = r.str()?;
-        r.charge(s.len())?;
-        Ok(s.into())
+        let bytes = r.bytes()?;
+        r.charge(bytes.len())?;
+        named(bytes).map_err(|_| DecodeError::Utf8)
     }
+}
+
+thread_local! {
+    /// Names that were read last: the next record has one of them, mostly.
+    static NAMES: RefCell<VecDeque<Arc<str>>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Names that a thread remembers, and the longest of them, in bytes.
+const NAMES_MAX: usize = 8;
+const NAME_SIZE_MAX: usize = 64;
+
+/// The name that these bytes are, in one allocation with others that were read.
+fn named(bytes: &[u8]) -> Result<Arc<str>, Utf8Error> {
+    let read = || str::from_utf8(bytes).map(Arc::<str>::from);
+    if bytes.len() > NAME_SIZE_MAX {
+        return read();
+    }
+    // A thread that ends remembers none.
+    let named = NAMES.try_with(|names| {
+        let mut names = names.borrow_mut();
+        if let Some(name) = names.iter().find(|name| name.as_bytes() == bytes) {
+            return Ok(name.clone());
+        }
+        let name = read()?;
+        names.truncate(NAMES_MAX - 1);
+        names.push_front(name.clone());
+        Ok(name)
+    });
+    named.unwrap_or_else(|_| read())
 }
 macro_rules! pointers { ($($t:ident)*) => { $(
     impl<T: Wire> Wire for $t<T> {
@@ -284,7 +315,7 @@ impl<T: Wire> Wire for Vec<T> {
     }
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let n = r.count::<T>()?;
-        r.nested(|r| T::decode_all(n, r))
+        r.nested(|r| if n == 0 { Ok(Vec::new()) } else { T::decode_all(n, r) })
     }
 }
 impl<K: Wire + Ord, V: Wire> Wire for BTreeMap<K, V> {
