@@ -1,10 +1,7 @@
 //! What is still to come: events by time, and those of one time in the order in which they were put in.
 //!
-//! The heap holds keys alone and events stand aside, so that a large event is not moved about as it rises. A key is one
-//! number: two are compared in a step.
-
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+//! Keys stand in order, the next one last, and events stand aside. There are a few dozen, and most are put in near the
+//! end: that moves less than a heap compares. A key is one number: two are compared in a step.
 
 /// When an event is due, and its place among those of the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +38,8 @@ impl Key {
 /// Events to come.
 #[derive(Debug)]
 pub(crate) struct Agenda<E> {
-    keys: BinaryHeap<Reverse<Key>>,
+    /// The next one last.
+    keys: Vec<Key>,
     events: Vec<Option<E>>,
     free: Vec<u32>,
     sequence: u64,
@@ -49,8 +47,7 @@ pub(crate) struct Agenda<E> {
 
 impl<E> Agenda<E> {
     pub(crate) fn new() -> Self {
-        let (keys, events, free) =
-            (BinaryHeap::with_capacity(64), Vec::with_capacity(64), Vec::with_capacity(64));
+        let (keys, events, free) = (Vec::with_capacity(64), Vec::with_capacity(64), Vec::with_capacity(64));
         Agenda { keys, events, free, sequence: 0 }
     }
 
@@ -74,23 +71,25 @@ impl<E> Agenda<E> {
             }
         };
         self.events[slot as usize] = Some(event);
-        self.keys.push(Reverse(Key::of(due, slot)));
+        let key = Key::of(due, slot);
+        let place = self.keys.partition_point(|other| *other > key);
+        self.keys.insert(place, key);
     }
 
     /// When the next event is due.
     pub(crate) fn due(&self) -> Option<Due> {
-        self.keys.peek().map(|Reverse(key)| key.due())
+        self.keys.last().map(|key| key.due())
     }
 
     /// The next event, which stays.
     pub(crate) fn peek(&self) -> Option<(Due, &E)> {
-        let Reverse(key) = self.keys.peek()?;
+        let key = self.keys.last()?;
         Some((key.due(), self.events[key.slot() as usize].as_ref().expect("a key has its event")))
     }
 
     /// Takes the next event.
     pub(crate) fn pop(&mut self) -> Option<(Due, E)> {
-        let Reverse(key) = self.keys.pop()?;
+        let key = self.keys.pop()?;
         self.free.push(key.slot());
         Some((key.due(), self.events[key.slot() as usize].take().expect("a key has its event")))
     }

@@ -229,7 +229,8 @@ pub(crate) fn fate(outcome: &Outcome) -> Fate {
 /// The ledger of this process, as it is now.
 pub(crate) fn of(routes: &Routes, calls: &Calls, owner: Option<&crate::shards::owner::Owner>) -> Ledger {
     let mut caller = Vec::new();
-    let mut add = |line, counted: &CallerLine, open| self::add(&mut caller, line, *counted, open, CallerLine::and);
+    let mut add =
+        |line, counted: &CallerLine, open| self::add(&mut caller, line, *counted, open, CallerLine::and);
     calls.ledger().iter().for_each(|(line, counted, open)| add(*line, counted, *open));
     // What these two count ends with a guard: what has not ended is open.
     calls.beside.asked(|tally| {

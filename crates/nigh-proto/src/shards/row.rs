@@ -5,6 +5,7 @@
 //! over them ends in the same tables (`tables.rs`). Rows of one caller are found by how their keys begin
 //! ([`TableKey::beginnings`]), so that those of callers who are gone need not be in memory (`tables/cold.rs`).
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use nigh_wire::{Bytes, CallId, CallerId, Cause, Fingerprint, Time, Wire};
@@ -92,12 +93,27 @@ pub enum TableEntry {
 }
 
 /// One entity: the unit of order among the calls of a caller (R10).
-#[derive(Wire, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// Wire name of the entity.
     pub entity: Arc<str>,
     /// Encoded key.
     pub key: Bytes,
+}
+
+/// By name, then by key. Most that are compared share their name, which is seen without a look at it.
+impl Ord for Target {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.entity, &other.entity) {
+            return self.key.cmp(&other.key);
+        }
+        (&self.entity, &self.key).cmp(&(&other.entity, &other.key))
+    }
+}
+impl PartialOrd for Target {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// What an idempotency key is remembered under (R12).

@@ -29,7 +29,7 @@ use nigh_proto::shards::{Epoch, Position, ShardId};
 use nigh_wire::{CallId, CallerId, Class, Fingerprint, Time};
 
 use self::callers::Op;
-use self::fates::{Call, CallKey, Fate, Intent, Numbered, Place, RanUnder};
+use self::fates::{CallKey, Calls, Fate, Intent, Numbered, Place, RanUnder};
 use self::shadow::Shadows;
 use super::program::Program;
 use super::violation::{Judgement, Moment, Returned, Show, Violation};
@@ -45,7 +45,7 @@ pub use callers::{Asked, Heard, Verdict};
 pub struct LogJudge<P: Program> {
     program: P,
     ops: BTreeMap<u64, Op>,
-    calls: BTreeMap<CallKey, Call>,
+    calls: Calls,
     /// What the log says of each id.
     fates: BTreeMap<Numbered, Fate>,
     /// Runs under idempotency keys: the last of each.
@@ -82,7 +82,7 @@ impl<P: Program> LogJudge<P> {
         LogJudge {
             program,
             ops: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Calls::default(),
             fates: BTreeMap::new(),
             keyed: BTreeMap::new(),
             keyed_outcomes: BTreeMap::new(),
@@ -164,7 +164,7 @@ impl<P: Program> LogJudge<P> {
     fn ran(&mut self, now: Instant, place: Place, ran: &Ran) -> Result<(), Violation> {
         let key = CallKey(ran.id, ran.fingerprint);
         let wrong = |judgement, text: String| Err(Violation::new(judgement, now, text));
-        let Some(call) = self.calls.get_mut(&key).filter(|call| call.asked.is_some()) else {
+        let Some(call) = self.calls.get_mut(key).filter(|call| call.asked.is_some()) else {
             let id = ran.id.map_or("no id".into(), |id| id.to_string());
             let text = format!("{place} is a run of `{}.{}` under {id}", ran.entity, ran.method);
             return wrong(Judgement::Asked, format!("{text}, which nobody asked for with these arguments"));
@@ -270,7 +270,7 @@ impl<P: Program> LogJudge<P> {
 
     /// R12: a tombstone without a key is of a call without one, or of a try whose key has a record already.
     fn spares_its_key(&self, stone: &Tombstone, place: Place) -> Option<String> {
-        let call = self.calls.get(&CallKey(Some(stone.id), stone.fingerprint))?;
+        let call = self.calls.get(CallKey(Some(stone.id), stone.fingerprint))?;
         let asked = call.asked.as_ref()?;
         let key = fates::keyed_key(asked.keyed.as_ref()?, &stone.entity, &stone.key, &stone.method);
         let Some(old) = self.keyed.get(&key) else {
@@ -298,7 +298,7 @@ impl<P: Program> LogJudge<P> {
                 format!("{} is answered with {told} at {place}, which no try under its key returned", name()),
             );
         }
-        if let Some(call) = self.calls.get_mut(&CallKey(Some(again.id), again.fingerprint))
+        if let Some(call) = self.calls.get_mut(CallKey(Some(again.id), again.fingerprint))
             && let Some(asked) = call.asked.clone()
         {
             call.may_run(now, &asked, place)?;
@@ -315,7 +315,7 @@ impl<P: Program> LogJudge<P> {
 
     /// A call in a sentence, asked or not.
     fn name(&self, id: CallId, fingerprint: Fingerprint) -> String {
-        match self.calls.get(&CallKey(Some(id), fingerprint)).and_then(|call| call.asked.as_ref()) {
+        match self.calls.get(CallKey(Some(id), fingerprint)).and_then(|call| call.asked.as_ref()) {
             Some(asked) => asked.to_string(),
             None => format!("call {id} (which nobody asked for with these arguments)"),
         }

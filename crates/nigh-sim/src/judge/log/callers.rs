@@ -86,7 +86,7 @@ pub(super) struct Op {
 }
 
 pub(super) enum Kind {
-    Write(CallKey),
+    Write(CallKey, usize),
     /// Of an entity, if there is one of that name, of which that many changes had been shown.
     View(Option<usize>, usize),
     Serve,
@@ -113,7 +113,8 @@ impl<P: Program> LogJudge<P> {
                 let Some(id) = id else {
                     return Err(Violation::new(Judgement::Fed, now, format!("{intent} has no id")));
                 };
-                Kind::Write(self.asked_write(id, &intent))
+                let (key, number) = self.asked_write(id, &intent);
+                Kind::Write(key, number)
             }
         };
         match self.ops.insert(op, Op { asked: intent, kind, heard_at: None }) {
@@ -122,12 +123,13 @@ impl<P: Program> LogJudge<P> {
         }
     }
 
-    fn asked_write(&mut self, id: CallId, intent: &Arc<Intent>) -> CallKey {
+    fn asked_write(&mut self, id: CallId, intent: &Arc<Intent>) -> (CallKey, usize) {
         let Target { entity, key } = &intent.target;
         let fingerprint = Fingerprint::of(entity, key, &intent.method, &intent.args);
         let commutes = intent.class == Class::Commutes;
         let key = CallKey((!commutes).then_some(id), fingerprint);
-        let call = self.calls.entry(key).or_default();
+        let number = self.calls.number(key);
+        let call = self.calls.of(number);
         if call.asked.is_none() {
             call.asked = Some(intent.clone());
         }
@@ -136,7 +138,7 @@ impl<P: Program> LogJudge<P> {
         }
         call.tries += 1;
         call.maybe += u32::from(commutes);
-        key
+        (key, number)
     }
 
     /// Its asker learns what became of an operation, or stops to listen.
@@ -155,7 +157,7 @@ impl<P: Program> LogJudge<P> {
         }
         let intent = asked.asked.clone();
         match asked.kind {
-            Kind::Write(key) => self.heard(now, key, &intent, heard),
+            Kind::Write(key, number) => self.heard(now, (key, number), &intent, heard),
             Kind::View(Some(index), seen) => self.viewed(now, index, seen, &intent, heard),
             Kind::View(None, _) | Kind::Serve => Ok(()),
         }
@@ -164,29 +166,28 @@ impl<P: Program> LogJudge<P> {
     fn heard(
         &mut self,
         now: Instant,
-        key: CallKey,
+        of: (CallKey, usize),
         intent: &Arc<Intent>,
         heard: Heard,
     ) -> Result<(), Violation> {
         let whom = Whom::Asker(intent.clone());
-        let call = self.calls.get_mut(&key).expect("it was asked");
         match heard {
             Heard::InDoubt => Ok(()),
             Heard::Dropped => {
-                call.known = true;
+                self.calls.of(of.1).known = true;
                 Ok(())
             }
-            Heard::Done { value, version } => self.told_ran(now, key, RanOutcome::Ok(value), version, &whom),
-            Heard::Failed(error) => self.told_ran(now, key, RanOutcome::Err(error), None, &whom),
-            Heard::Forgotten => self.told_forgotten(now, key, &whom),
+            Heard::Done { value, version } => self.told_ran(now, of, RanOutcome::Ok(value), version, &whom),
+            Heard::Failed(error) => self.told_ran(now, of, RanOutcome::Err(error), None, &whom),
+            Heard::Forgotten => self.told_forgotten(now, of, &whom),
             Heard::NotDone(cause) => {
                 // What an owner says is of the call; what a client says is of this try.
                 let of_call =
                     matches!(cause, Cause::Fenced | Cause::Misuse | Cause::Panicked(_) | Cause::Stuck);
                 let recorded = matches!(cause, Cause::Panicked(_) | Cause::Stuck);
-                self.told_not_done(now, key, of_call, recorded, &whom)
+                self.told_not_done(now, of, of_call, recorded, &whom)
             }
-            Heard::Overloaded => self.told_not_done(now, key, false, false, &whom),
+            Heard::Overloaded => self.told_not_done(now, of, false, false, &whom),
         }
     }
 
@@ -208,8 +209,8 @@ impl<P: Program> LogJudge<P> {
         }
         let whom = Whom::Settler(by, now);
         let key = CallKey(Some(id), fingerprint);
-        let asked = self.calls.get(&key).and_then(|call| call.asked.clone());
-        if asked.is_none() && self.calls.contains_key(&CallKey(None, fingerprint)) {
+        let asked = self.calls.get(key).and_then(|call| call.asked.clone());
+        if asked.is_none() && self.calls.get(CallKey(None, fingerprint)).is_some() {
             // It commutes.
             if verdict == Verdict::NoRecord {
                 return Ok(());
@@ -217,12 +218,12 @@ impl<P: Program> LogJudge<P> {
             let text = format!("{whom} was told {verdict:?} of call {id}, which commutes and has no record");
             return Err(Violation::new(Judgement::Agreed, now, text));
         }
-        self.calls.entry(key).or_default();
+        let of = (key, self.calls.number(key));
         match verdict {
-            Verdict::Done(value) => self.told_ran(now, key, RanOutcome::Ok(value), None, &whom),
-            Verdict::Failed(error) => self.told_ran(now, key, RanOutcome::Err(error), None, &whom),
-            Verdict::NotDone => self.told_not_done(now, key, true, true, &whom),
-            Verdict::Forgotten => self.told_forgotten(now, key, &whom),
+            Verdict::Done(value) => self.told_ran(now, of, RanOutcome::Ok(value), None, &whom),
+            Verdict::Failed(error) => self.told_ran(now, of, RanOutcome::Err(error), None, &whom),
+            Verdict::NotDone => self.told_not_done(now, of, true, true, &whom),
+            Verdict::Forgotten => self.told_forgotten(now, of, &whom),
             Verdict::NoRecord => match asked {
                 None => Ok(()),
                 Some(asked) => {
@@ -236,8 +237,8 @@ impl<P: Program> LogJudge<P> {
 
     /// The ticket of an operation in doubt was dropped: nobody will settle it, and its record may go (R15).
     pub fn let_go(&mut self, op: u64) {
-        if let Some(Op { kind: Kind::Write(key), .. }) = self.ops.get(&op) {
-            self.calls.entry(*key).or_default().known = true;
+        if let Some(Op { kind: Kind::Write(_, number), .. }) = self.ops.get(&op) {
+            self.calls.of(*number).known = true;
         }
     }
 
@@ -245,13 +246,13 @@ impl<P: Program> LogJudge<P> {
     fn told_ran(
         &mut self,
         now: Instant,
-        key: CallKey,
+        (key, number): (CallKey, usize),
         outcome: RanOutcome,
         version: Option<Version>,
         whom: &Whom,
     ) -> Result<(), Violation> {
         let wrong = |judgement, text: String| Err(Violation::new(judgement, now, text));
-        let call = self.calls.get_mut(&key).expect("it was asked or settled");
+        let call = self.calls.of(number);
         let CallKey(Some(id), fingerprint) = key else {
             let told = (matches!(outcome, RanOutcome::Ok(_)), super::bytes_of(&outcome));
             if !call.outcomes.contains(&told) {
@@ -297,13 +298,13 @@ impl<P: Program> LogJudge<P> {
     fn told_not_done(
         &mut self,
         now: Instant,
-        key: CallKey,
+        (key, number): (CallKey, usize),
         of_call: bool,
         recorded: bool,
         whom: &Whom,
     ) -> Result<(), Violation> {
         let wrong = |text: String| Err(Violation::new(Judgement::Honest, now, text));
-        let call = self.calls.get_mut(&key).expect("it was asked or settled");
+        let call = self.calls.of(number);
         call.maybe = call.maybe.saturating_sub(1);
         let CallKey(Some(id), fingerprint) = key else { return Ok(()) };
         // Others who bring the same id have their own copies under way.
@@ -327,9 +328,14 @@ impl<P: Program> LogJudge<P> {
     }
 
     /// It will not run from now on; its caller knew, or it is too old (R13).
-    fn told_forgotten(&mut self, now: Instant, key: CallKey, whom: &Whom) -> Result<(), Violation> {
+    fn told_forgotten(
+        &mut self,
+        now: Instant,
+        (key, number): (CallKey, usize),
+        whom: &Whom,
+    ) -> Result<(), Violation> {
         let time = self.time_max;
-        let call = self.calls.get_mut(&key).expect("it was asked or settled");
+        let call = self.calls.of(number);
         let Some(id) = key.0 else { return Ok(()) };
         call.forgotten.get_or_insert_with(|| whom.to_string());
         if call.asked.is_some() && !call.known && id.birth.saturating_add(RETENTION) >= time {

@@ -75,7 +75,7 @@ impl<P: Program> LogJudge<P> {
             let text = format!("{asked} is not answered, and there was no fault since {calm}");
             return Err(Violation::new(Judgement::Answered, now, text));
         }
-        for (CallKey(id, _), call) in &self.calls {
+        for (CallKey(id, _), call) in self.calls.iter() {
             if id.is_none() && call.maybe == 0 && !call.outcomes.is_empty() {
                 let asked = call.asked.as_ref().expect("what commutes is not settled");
                 let text = format!("{asked} ran, and all who asked for it were told that it is not done");

@@ -4,7 +4,7 @@
 //! commutes has no id in the log, and stands for all with the same arguments.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -111,6 +111,41 @@ pub(super) struct Call {
     pub(super) known: bool,
     /// What its runs returned. Only of calls that commute.
     pub(super) outcomes: BTreeSet<(bool, Bytes)>,
+}
+
+/// All calls. Whoever asked has its number, and looks for it no more.
+#[derive(Default)]
+pub(super) struct Calls {
+    by_key: BTreeMap<CallKey, usize>,
+    all: Vec<Call>,
+}
+
+impl Calls {
+    /// The number of a call, which may be new.
+    pub(super) fn number(&mut self, key: CallKey) -> usize {
+        let new = self.all.len();
+        let at = *self.by_key.entry(key).or_insert(new);
+        if at == new {
+            self.all.push(Call::default());
+        }
+        at
+    }
+
+    pub(super) fn of(&mut self, number: usize) -> &mut Call {
+        &mut self.all[number]
+    }
+
+    pub(super) fn get(&self, key: CallKey) -> Option<&Call> {
+        self.by_key.get(&key).map(|at| &self.all[*at])
+    }
+
+    pub(super) fn get_mut(&mut self, key: CallKey) -> Option<&mut Call> {
+        self.by_key.get(&key).map(|at| &mut self.all[*at])
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&CallKey, &Call)> {
+        self.by_key.iter().map(|(key, at)| (key, &self.all[*at]))
+    }
 }
 
 /// A verdict, as far as all must agree on it.
