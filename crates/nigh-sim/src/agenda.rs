@@ -35,6 +35,9 @@ impl Key {
     }
 }
 
+/// So many of the next keys are looked at one by one: most have their place among them.
+const NEAR: usize = 8;
+
 /// Events to come.
 #[derive(Debug)]
 pub(crate) struct Agenda<E> {
@@ -72,8 +75,17 @@ impl<E> Agenda<E> {
         };
         self.events[slot as usize] = Some(event);
         let key = Key::of(due, slot);
-        let place = self.keys.partition_point(|other| *other > key);
+        let place = self.place(key);
         self.keys.insert(place, key);
+    }
+
+    /// Behind all that are later.
+    fn place(&self, key: Key) -> usize {
+        let (far, near) = self.keys.split_at(self.keys.len().saturating_sub(NEAR));
+        match near.iter().rposition(|other| *other > key) {
+            Some(at) => far.len() + at + 1,
+            None => far.partition_point(|other| *other > key),
+        }
     }
 
     /// When the next event is due.

@@ -75,17 +75,24 @@ fn decide(name: &'static str) -> bool {
         let guess = &mut points.guesses[name.as_ptr().addr() / 8 % GUESSES];
         let mut at = usize::from(*guess);
         if points.visited.get(at).is_none_or(|(met, _)| !std::ptr::eq(*met, name)) {
-            at = points.visited.iter().position(|(met, _)| *met == name).unwrap_or_else(|| {
-                let mut rng = Rng::of(points.seed, name, u64::MAX);
-                points.visited.push((name, Point { is_on: rng.chance(1, 2), rng, fired: 0 }));
-                points.visited.len() - 1
-            });
+            at = meet(points.seed, &mut points.visited, name);
             *guess = u8::try_from(at).unwrap_or(u8::MAX);
         }
         let point = &mut points.visited[at].1;
         let fires = points.fire && point.is_on && point.rng.chance(1, 4);
         point.fired += u64::from(fires);
         fires
+    })
+}
+
+/// Where a point stands, which may be met for the first time.
+#[cold]
+#[inline(never)]
+fn meet(seed: u64, visited: &mut Vec<(&'static str, Point)>, name: &'static str) -> usize {
+    visited.iter().position(|(met, _)| *met == name).unwrap_or_else(|| {
+        let mut rng = Rng::of(seed, name, u64::MAX);
+        visited.push((name, Point { is_on: rng.chance(1, 2), rng, fired: 0 }));
+        visited.len() - 1
     })
 }
 

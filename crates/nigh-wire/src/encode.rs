@@ -2,18 +2,20 @@
 //!
 //! Writing cannot fail; what is too large is refused by whoever sends it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use bytes::Bytes;
 
 use crate::few::copied;
 
 thread_local! {
-    /// Room of values that were written before: the next ones need no memory but that of their bytes.
+    /// Room of a value that was written before: the next one needs no memory but that of its bytes.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Of values that are written while another is.
     static ROOMS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Rooms that a thread keeps: values that are written while another is.
+/// Rooms that a thread keeps for those.
 const ROOMS_MAX: usize = 4;
 
 /// Where a value writes its canonical bytes.
@@ -30,8 +32,10 @@ const ROOM_SIZE_MAX: usize = 64 * 1024;
 impl Out {
     /// Room for about this many bytes.
     pub fn with_capacity(bytes: usize) -> Self {
-        let room = ROOMS.try_with(|rooms| rooms.borrow_mut().pop());
-        let mut buf = room.ok().flatten().unwrap_or_default();
+        let mut buf = ROOM.try_with(Cell::take).unwrap_or_default();
+        if buf.capacity() == 0 {
+            buf = another_room();
+        }
         buf.reserve(bytes);
         Out { buf }
     }
@@ -143,12 +147,26 @@ impl Drop for Out {
             self.buf.clear();
             let buf = std::mem::take(&mut self.buf);
             // A thread that ends keeps none.
-            let _ended = ROOMS.try_with(|rooms| {
-                let mut rooms = rooms.borrow_mut();
-                if rooms.len() < ROOMS_MAX {
-                    rooms.push(buf);
-                }
-            });
+            let other = ROOM.try_with(|room| room.replace(buf)).unwrap_or_default();
+            if other.capacity() > 0 {
+                keep(other);
+            }
         }
     }
+}
+
+/// Room for a value that is written while another is.
+#[inline(never)]
+fn another_room() -> Vec<u8> {
+    ROOMS.try_with(|rooms| rooms.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+}
+
+#[inline(never)]
+fn keep(room: Vec<u8>) {
+    let _ended = ROOMS.try_with(|rooms| {
+        let mut rooms = rooms.borrow_mut();
+        if rooms.len() < ROOMS_MAX {
+            rooms.push(room);
+        }
+    });
 }

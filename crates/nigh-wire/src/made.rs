@@ -63,10 +63,12 @@ impl Made {
 /// Where these bytes stand, if they are remembered.
 fn place(bytes: &[u8]) -> usize {
     let step = |mixed: u64, word: u64| (mixed ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    let (words, rest) = bytes.as_chunks::<8>();
+    let (words, _) = bytes.as_chunks::<8>();
     let mixed = words.iter().fold(bytes.len() as u64, |mixed, word| step(mixed, u64::from_le_bytes(*word)));
-    let mixed = rest.iter().fold(mixed, |mixed, byte| step(mixed, u64::from(*byte)));
-    mixed as usize % PLACES
+    // The last ones, which words may leave over; less than a word are all at one place.
+    let last = bytes.last_chunk::<8>().map_or(0, |word| u64::from_le_bytes(*word));
+    // The bits that all others have moved: they were the highest before the last turn.
+    (step(mixed, last) >> 22) as usize % PLACES
 }
 
 #[cfg(test)]
