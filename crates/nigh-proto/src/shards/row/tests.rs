@@ -61,3 +61,17 @@ fn keys_of_a_caller_begin_alike() {
         }
     }
 }
+
+/// By name, then by key, whether or not they share the memory of their name.
+#[test]
+fn targets_stand_by_name_and_key() {
+    let shared: Arc<str> = "b".into();
+    let target = |entity: &Arc<str>, key: &'static str| Target { entity: entity.clone(), key: key.into() };
+    let sorted =
+        [target(&"a".into(), "z"), target(&shared, "x"), target(&"b".into(), "y"), target(&shared, "z")];
+    for (at, one) in sorted.iter().enumerate() {
+        for (other_at, other) in sorted.iter().enumerate() {
+            assert_eq!(one.cmp(other), at.cmp(&other_at), "{one:?} and {other:?}");
+        }
+    }
+}
