@@ -428,7 +428,10 @@ impl Engine {
             return Ok(true);
         }
         let sweep = self.sweep.get_or_insert_with(|| Sweep::begin(owner, progress));
-        let done = matches!(sweep.step(owner, rows.as_ref(), progress)?, Stepped::Done);
+        let done = match sweep.step(owner, rows.as_ref(), progress) {
+            Err(StoreError::Full) => return Ok(false),
+            stepped => matches!(stepped?, Stepped::Done),
+        };
         if done {
             self.swept = sweep.group();
             self.sweep = None;

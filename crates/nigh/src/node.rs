@@ -75,6 +75,16 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     pub(crate) async fn start(app: App, config: Config) -> Result<Node> {
+        let data = config.data.clone();
+        Node::start_on(app, config, |options| open_store(&data, options)).await
+    }
+
+    /// As [`Node::start`], on a store that is opened in another way.
+    async fn start_on(
+        app: App,
+        config: Config,
+        open: impl FnOnce(store::Open<'_>) -> Result<store::Opened>,
+    ) -> Result<Node> {
         if cfg!(panic = "abort") {
             return Err(Error::usage(
                 "`panic = \"abort\"` stands in a [profile] of Cargo.toml: remove that line. nigh undoes what a \
@@ -100,7 +110,7 @@ impl Node {
             shared: false,
             memory_max: config.memory_max,
         };
-        let (engine, log) = Engine::start(&blueprint, &role, options, clock, |o| open_store(&config, o))?;
+        let (engine, log) = Engine::start(&blueprint, &role, options, clock, open)?;
         let Engine { nigh, calls, local, store, .. } = engine;
         let copier = store.as_ref().and_then(|store| store.copier.clone());
         let threads = match (store, log) {
@@ -174,7 +184,8 @@ impl Node {
         self.link
     }
 
-    /// False while a method takes longer than `method_time_max`.
+    /// False while a method takes longer than `method_time_max`, and while the disk is full: then views are answered, and
+    /// calls that write refused as overloaded, until there is room.
     pub fn is_ready(&self) -> bool {
         self.threads.as_ref().is_none_or(|t| t.owner.is_ready())
     }
@@ -359,8 +370,8 @@ fn check_peer(role: &Role, catalogue: &Catalogue, config: &Config) -> Result {
     }
 }
 
-fn open_store(config: &Config, options: store::Open<'_>) -> Result<store::Opened> {
-    match &config.data {
+fn open_store(data: &Data, options: store::Open<'_>) -> Result<store::Opened> {
+    match data {
         Data::Dir(dir) => Ok(store::open_dir(dir, options)?),
         Data::Memory => {
             tracing::warn!("--memory: nothing is kept when this process ends");
@@ -396,3 +407,6 @@ fn start_threads(config: &Config, store: Stored, log: Box<dyn store::Log>) -> Re
     };
     Ok(Threads { owner, progress, committer, sweeper, watchdog })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,10 @@ use crate::args::{Command, help};
 use crate::config::{Config, LogFormat};
 use crate::error::{Error, Result};
 
+/// A file would grow beyond RLIMIT_FSIZE. Linux, but for MIPS.
+#[cfg(target_os = "linux")]
+const SIGXFSZ: i32 = 25;
+
 pub(crate) async fn run(app: App, command: Command) -> Result {
     match command {
         Command::Help => print(&help(&app.name)),
@@ -57,6 +61,9 @@ async fn until_told(app: App, config: Config) -> Result {
     };
     let on = |kind| signal(kind).map_err(|e| Error::io("signals", e));
     let (mut terminate, mut interrupt) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+    // Untaken it ends the process; taken, a file that meets the limit of its size is one on a full disk.
+    #[cfg(target_os = "linux")]
+    let _file_size = on(SignalKind::from_raw(SIGXFSZ))?;
     let name = app.name.clone();
     let mut node = app.start(config).await?;
     if let Some(address) = node.link() {

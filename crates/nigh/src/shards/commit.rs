@@ -1,7 +1,8 @@
 //! The committer: one thread, one durable transaction for all that waits, no timer (R5, R8, R9).
 //!
-//! What arrives while a group is synced is the next group. It never runs a method and never decides whether
-//! an answer may leave: it tells the machines what is durable.
+//! What arrives while a group is synced is the next group. A group for which the disk has no room is kept, and appended
+//! once there is some; meanwhile nothing new is taken in. It never runs a method and never decides whether an answer may
+//! leave: it tells the machines what is durable.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +16,7 @@ use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
 use crate::shards::reply::Delivery;
-use crate::store::{Append, AppendError, Appended, GroupId, Log, ROWS_PER_WRITE_MAX};
+use crate::store::{Append, AppendError, Appended, GroupId, Log, ROWS_PER_WRITE_MAX, StoreError};
 
 /// What the committer shares with the sweeper and with those who count.
 #[derive(Default)]
@@ -63,6 +64,9 @@ impl Progress {
     }
 }
 
+/// How often a full disk is looked at: soon for whoever asks again, seldom for the disk.
+pub(crate) const ROOM_LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Answers that the committer hands out itself: waking more takes longer than the lone caller's change of threads
 /// that it spares, about 2 µs each.
 const HANDED_OUT_HERE_MAX: usize = 8;
@@ -70,16 +74,22 @@ const HANDED_OUT_HERE_MAX: usize = 8;
 /// Appends until told to stop; then what is left. What was swept by then is cut off at once: the next start finds nothing
 /// to repeat.
 pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) {
+    let mut disk = Disk { owner: owner.clone(), full: false };
     loop {
+        disk.look(log.as_mut());
         let stop = {
             let mut signal = owner.signal();
-            while !signal.append && !signal.stop {
+            while !signal.append && !signal.stop && !disk.full {
                 signal = owner.wait_signal(signal);
+            }
+            if !signal.append && !signal.stop {
+                signal = owner.wait_signal_for(signal, ROOM_LOOK_EVERY);
             }
             signal.append = false;
             signal.stop
         };
-        while append(owner, log.as_mut(), progress) {
+        while append(owner, log.as_mut(), progress, &mut disk) {
+            disk.look(log.as_mut());
             // Whoever was just answered asks again: on a busy machine one turn of the scheduler fills the next
             // group, and on an idle one this returns at once. More turns make larger groups, and fewer calls.
             std::thread::yield_now();
@@ -96,11 +106,58 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
     }
 }
 
+/// What the committer knows of the disk's room.
+struct Disk {
+    owner: Arc<Owner>,
+    /// As the owner was told.
+    full: bool,
+}
+
+impl Disk {
+    /// Whether there is room for more than what is under way.
+    fn look(&mut self, log: &mut dyn Log) {
+        self.found(!log.has_room());
+    }
+
+    fn found(&mut self, full: bool) {
+        if full == self.full {
+            return;
+        }
+        self.full = full;
+        self.owner.set_disk_full(full); // mutant full-disk-taken-in: self.owner.set_disk_full(false);
+        if full {
+            tracing::error!(
+                "the disk is full: calls that write are refused as overloaded until there is room"
+            );
+        } else {
+            tracing::info!("the disk has room again: calls that write are taken in");
+        }
+    }
+
+    /// Appends once there is room; `None` if it was told to stop before. What is not written was not answered either.
+    fn append(&mut self, log: &mut dyn Log, appends: &[Append]) -> Option<Result<Appended, AppendError>> {
+        loop {
+            let appended = log.append(appends);
+            if !matches!(appended, Err(AppendError::Full)) {
+                return Some(appended);
+            }
+            self.found(true);
+            let signal = self.owner.signal();
+            if signal.stop || self.owner.wait_signal_for(signal, ROOM_LOOK_EVERY).stop {
+                tracing::error!(
+                    "stopped while the disk is full: calls under way are not done, and were not answered"
+                );
+                return None;
+            }
+        }
+    }
+}
+
 /// Appends one group, if there is anything to append.
-fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
+fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress, disk: &mut Disk) -> bool {
     let Some(group) = gather(owner, log, progress) else { return false };
     let begun = owner.clock.now();
-    let appended = log.append(&group.appends);
+    let Some(appended) = disk.append(log, &group.appends) else { return false };
     let took = owner.clock.now().saturating_since(begun);
     progress.pace.lock().expect("holders only count").handle_commit(took);
     handle_appended(owner, log, progress, group, appended);
@@ -122,8 +179,8 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
     {
         owner.clock.end(&error.to_string(), EXIT_STORE);
     }
-    if cut.is_some() {
-        make_room(owner, log, progress);
+    if let Some(below) = cut {
+        make_room(owner, log, progress, below);
     }
     let clock = owner.clock.wall();
     let mut group = Group { shards: Vec::new(), appends: Vec::new() };
@@ -149,11 +206,14 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
 }
 
 /// A full log is cut at once: while calls are refused nothing is appended, with which it would go.
-fn make_room(owner: &Owner, log: &mut dyn Log, progress: &Progress) {
+fn make_room(owner: &Owner, log: &mut dyn Log, progress: &Progress, below: GroupId) {
     let full = is_log_full(log.size_bytes()); // mutant full-log-stays: let full = log.size_bytes() == u64::MAX;
     if full {
-        if let Err(error) = log.cut_now() {
-            owner.clock.end(&error.to_string(), EXIT_STORE);
+        match log.cut_now() {
+            Ok(()) => {}
+            // Once the disk has room.
+            Err(StoreError::Full) => progress.cut_below(below),
+            Err(error) => owner.clock.end(&error.to_string(), EXIT_STORE),
         }
         progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
         owner.set_log_full(is_log_full(log.size_bytes()));

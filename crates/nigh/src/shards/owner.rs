@@ -37,7 +37,9 @@ const INBOX_MAX: usize = 4 * 1024;
 /// What one thread runs before it hands the rest to another: its own task waits meanwhile.
 const RUN_MAX: usize = 256;
 /// When to ask again after an overload: a few commits later.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(50);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+/// When to ask again while the disk is full: somebody has to make room.
+const RETRY_AFTER_FULL_DISK: Duration = Duration::from_millis(500);
 
 /// The owner of this process's shards.
 pub(crate) struct Owner {
@@ -55,6 +57,8 @@ pub(crate) struct Owner {
     appendable: Arc<AtomicUsize>,
     /// The log is so long that no more calls are taken until some of it was cut.
     log_full: AtomicBool,
+    /// The disk has no room for more: nothing that would write is taken until it has.
+    disk_full: AtomicBool,
     /// Signals the committer that a shard has records to append, or that it must stop.
     wake: Condvar,
     signal: Mutex<Signal>,
@@ -135,6 +139,7 @@ impl Owner {
             shared,
             appendable,
             log_full: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
             wake: Condvar::new(),
             signal: Mutex::default(),
             calls,
@@ -170,6 +175,14 @@ impl Owner {
     pub(crate) fn wait_signal<'a>(&self, signal: MutexGuard<'a, Signal>) -> MutexGuard<'a, Signal> {
         self.wake.wait(signal).expect("no user code runs under this lock")
     }
+    /// As [`Owner::wait_signal`], and no longer than that.
+    pub(crate) fn wait_signal_for<'a>(
+        &self,
+        signal: MutexGuard<'a, Signal>,
+        wait: Duration,
+    ) -> MutexGuard<'a, Signal> {
+        self.wake.wait_timeout(signal, wait).expect("no user code runs under this lock").0
+    }
 
     /// Highest log time of all shards, for hellos (R17).
     pub(crate) fn log_time_max(&self) -> Time {
@@ -177,9 +190,9 @@ impl Owner {
         self.cores().filter_map(of_lane).max().unwrap_or(Time::EPOCH)
     }
 
-    /// False while a method takes longer than `method_time_max`.
+    /// False while a method takes longer than `method_time_max`, and while the disk is full.
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        self.ready.load(Ordering::Relaxed) && !self.is_disk_full()
     }
     pub(crate) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
@@ -191,6 +204,18 @@ impl Owner {
     }
     pub(crate) fn set_log_full(&self, full: bool) {
         self.log_full.store(full, Ordering::Relaxed);
+    }
+
+    /// True while the disk has no room.
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Relaxed)
+    }
+    pub(crate) fn set_disk_full(&self, full: bool) {
+        self.disk_full.store(full, Ordering::Relaxed);
+    }
+    /// When to ask again what was refused as too much.
+    pub(super) fn retry_after(&self) -> Duration {
+        if self.is_disk_full() { RETRY_AFTER_FULL_DISK } else { RETRY_AFTER }
     }
 
     /// Rows that wait to be written back: of entities, and of what is remembered of calls.

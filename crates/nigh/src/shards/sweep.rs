@@ -2,7 +2,7 @@
 //!
 //! A sweep notes the last durable group and where each shard's log stood, writes a row for everything that
 //! changed before that, each row in a durable transaction of at most 256, and only then lets the log be cut
-//! below the noted group. A row holds only what is durable in the log.
+//! below the noted group. A row holds only what is durable in the log. While the disk is full a sweep waits where it is.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -12,7 +12,7 @@ use nigh_proto::shards::{Position, ShardId};
 
 use crate::buggify;
 use crate::exit::EXIT_STORE;
-use crate::shards::commit::Progress;
+use crate::shards::commit::{Progress, ROOM_LOOK_EVERY};
 use crate::shards::memory::{Name, Written};
 use crate::shards::owner::Owner;
 use crate::shards::records;
@@ -47,12 +47,15 @@ pub(crate) fn run(
             }
         }
         let last = stopped;
-        if progress.group() > swept || last {
+        // While the disk is full, none begins: it would have something to append.
+        let begins = progress.group() > swept && !owner.is_disk_full();
+        if begins || last {
             let pause = || {
                 let wait = progress.pause(owner.clock.now(), every, owner.rows_changed());
                 !wait.is_zero() && is_over(stop, wait)
             };
-            match sweep(owner, rows, progress, last, pause) {
+            let waits = || is_over(stop, ROOM_LOOK_EVERY);
+            match sweep(owner, rows, progress, last, (pause, waits)) {
                 Ok((group, over)) => (swept, stopped) = (group, over),
                 Err(error) => owner.clock.end(&error.to_string(), EXIT_STORE),
             }
@@ -69,21 +72,35 @@ fn is_over(stop: &Receiver<()>, wait: Duration) -> bool {
 }
 
 /// One sweep; returns the group below which all is written back, and `hurries`, or what `pause` said: from then on
-/// there are no pauses.
+/// there are no pauses. For the second of the two it waits while the disk is full, if it does not hurry.
 fn sweep(
     owner: &Arc<Owner>,
     rows: &dyn Rows,
     progress: &Progress,
     mut hurries: bool,
-    mut pause: impl FnMut() -> bool,
+    (mut pause, mut wait): (impl FnMut() -> bool, impl FnMut() -> bool),
 ) -> Result<(GroupId, bool), StoreError> {
     let mut sweep = Sweep::begin(owner, progress);
     loop {
-        match sweep.step(owner, rows, progress)? {
-            Stepped::On => hurries = hurries || pause(),
-            Stepped::Waits => std::thread::park_timeout(DURABLE_WAIT),
-            Stepped::Done => return Ok((sweep.group, hurries)),
+        // Nothing becomes durable on a full disk.
+        let mut full = owner.is_disk_full();
+        match sweep.step(owner, rows, progress) {
+            Ok(Stepped::On) => hurries = hurries || pause(),
+            Ok(Stepped::Waits) if full => {}
+            Ok(Stepped::Waits) => std::thread::park_timeout(DURABLE_WAIT),
+            Ok(Stepped::Done) => return Ok((sweep.group, hurries)),
+            Err(StoreError::Full) => {
+                // The committer looks for room from now on, and nothing new is taken in.
+                owner.nudge();
+                full = true;
+            }
+            Err(error) => return Err(error),
         }
+        if full && hurries {
+            // What is not written back stands in the log.
+            return Ok((GroupId(0), true));
+        }
+        hurries = hurries || full && wait(); // mutant sweep-deaf-on-full-disk: hurries = hurries || full && wait() && hurries;
     }
 }
 

@@ -20,7 +20,7 @@ use crate::routes::EntityMethod;
 use crate::shards::core::{Core, Running, fatal};
 use crate::shards::host::{Cell, Wrote};
 use crate::shards::memory::{ListError, Listed, Listing, Name};
-use crate::shards::owner::{Owner, RETRY_AFTER};
+use crate::shards::owner::Owner;
 use crate::shards::records;
 use crate::shards::reply::{Delivery, Gather, Read, ReplyTo, What};
 use crate::shards::work::{Asked, Work, place_of};
@@ -66,7 +66,7 @@ impl Owner {
 
     /// True if what was committed waits for the disk in such amounts that no more is taken.
     fn is_full(&self, core: &mut Core) -> bool {
-        self.is_log_full() || core.memory.is_full()
+        self.is_log_full() || self.is_disk_full() || core.memory.is_full()
     }
 
     fn call(
@@ -92,7 +92,7 @@ impl Owner {
         let full = self.is_full(&mut core) || buggify!("owner.full");
         if full {
             core.tally.end(line, Took::Overloaded);
-            let what = What::Refusal(Refusal::Overloaded { retry_after: RETRY_AFTER });
+            let what = What::Refusal(Refusal::Overloaded { retry_after: self.retry_after() });
             return vec![Delivery { to: reply, what }];
         }
         let mut core = self.remembered(core, shard, |machine| machine.missing(&arrival));
@@ -299,6 +299,12 @@ impl Owner {
             let cause = Cause::Unknown(format!("`{}.{}`", ticket.of, ticket.method));
             return self.not_done(lane, Some(Line::Settle), cause, reply);
         };
+        if self.is_disk_full() {
+            // Its tombstone would wait for room, and every view of the shard behind it.
+            self.core(lane).tally.end(Line::Settle, Took::Overloaded);
+            let refusal = Refusal::Overloaded { retry_after: self.retry_after() };
+            return vec![Delivery { to: reply, what: What::Refusal(refusal) }];
+        }
         let shard = place_of(&self.routes, method, ticket, self.lanes().shards());
         let mut core = self.remembered(self.core_of(shard), shard, |machine| machine.missing_of(ticket));
         let commutes = method.class == Class::Commutes;

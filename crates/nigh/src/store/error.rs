@@ -20,7 +20,7 @@ pub struct Fenced {
 /// Why a group is not known to be durable.
 #[derive(Debug)]
 pub enum AppendError {
-    /// No space left, and nothing was written.
+    /// No space left, and nothing was written: the same group may be appended later.
     Full,
     /// It may be durable. The log is closed: end the process, the next open tells.
     InDoubt(StoreError),
@@ -59,6 +59,8 @@ pub enum StoreError {
     },
     /// The disk, or the file system, failed.
     Io(io::Error),
+    /// No space left, and nothing was written: the same may be tried again later.
+    Full,
     /// An earlier error closed the store.
     Closed,
     /// The log would lose what is in no row: a mistake of the program.
@@ -166,9 +168,7 @@ impl fmt::Display for Fenced {
 impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AppendError::Full => {
-                f.write_str("the disk is full; nothing was written. Free space; writes then go on")
-            }
+            AppendError::Full => StoreError::Full.fmt(f),
             AppendError::InDoubt(source) => {
                 write!(
                     f,
@@ -203,6 +203,9 @@ impl fmt::Display for StoreError {
                 write!(f, "damaged: {place}: {detail}. Restore the directory from a backup")
             }
             StoreError::Io(source) => write!(f, "the disk failed: {source}. Check it, then start again"),
+            StoreError::Full => {
+                f.write_str("the disk is full; nothing was written. Free space; writes then go on")
+            }
             StoreError::Closed => {
                 f.write_str("the store was closed by an earlier error. Start the process again")
             }
@@ -296,6 +299,15 @@ impl Error for CopyError {
     }
 }
 
+impl From<StoreError> for AppendError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => AppendError::Full,
+            error => AppendError::InDoubt(error),
+        }
+    }
+}
+
 impl Error for Fenced {}
 
 impl Error for AppendError {
@@ -311,7 +323,10 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             StoreError::Io(source) => Some(source),
-            StoreError::Corrupt { .. } | StoreError::Closed | StoreError::NotSwept { .. } => None,
+            StoreError::Corrupt { .. }
+            | StoreError::Full
+            | StoreError::Closed
+            | StoreError::NotSwept { .. } => None,
         }
     }
 }
@@ -337,6 +352,7 @@ impl OpenError {
         match error {
             StoreError::Corrupt { place, detail } => OpenError::Corrupt { dir, place, detail },
             StoreError::Io(source) => OpenError::Io { dir, source },
+            StoreError::Full => OpenError::Io { dir, source: io::ErrorKind::StorageFull.into() },
             StoreError::Closed | StoreError::NotSwept { .. } => {
                 OpenError::Io { dir, source: io::Error::other(error.to_string()) }
             }

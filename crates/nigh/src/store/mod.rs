@@ -27,12 +27,14 @@ mod memory;
 mod shape;
 pub mod suite;
 
+#[cfg(test)]
+pub(crate) use embedded::tests::{Faults, FaultyDirectory};
 pub use embedded::{
     Compacted, Copier, ReadOnly, Verified, backup_dir, compact_dir, open_dir, read_dir, restore_dir,
     verify_dir,
 };
 #[doc(hidden)] // For a simulated disk: redb is in these signatures, and no promise.
-pub use embedded::{Directory, DirectoryLock, compact_on, open_on, verify_on};
+pub use embedded::{Directory, DirectoryLock, Reserve, compact_on, open_on, verify_on};
 pub use error::{AppendError, CopyError, Fenced, OpenError, Place, StoreError};
 pub use memory::{MemoryStore, memory};
 pub use shape::{Schemas, Shape};
@@ -107,8 +109,8 @@ pub struct LogEntry {
 
 /// Append-only log of all shards of a store. Correct if it passes [`suite`].
 ///
-/// After any error but [`AppendError::Full`] and [`StoreError::NotSwept`] the log is closed: every later call
-/// fails, the process ends, and the next one reads what is really there.
+/// After any error but [`AppendError::Full`], [`StoreError::Full`] and [`StoreError::NotSwept`] the log is closed: every
+/// later call fails, the process ends, and the next one reads what is really there.
 pub trait Log: Send {
     /// Appends a group under one sync, each blob only if the shard's epoch and next position are as given (R8),
     /// and returns once all would survive a power loss. A fenced shard fails alone: another owner has it, nothing
@@ -116,8 +118,8 @@ pub trait Log: Send {
     ///
     /// # Errors
     ///
-    /// - [`AppendError::Full`]: nothing was written. The shards drop their memory (R9) and refuse writes until
-    ///   space was freed.
+    /// - [`AppendError::Full`]: nothing was written, and that is proven. The same group is appended again once there is
+    ///   room; until then the shards refuse writes.
     /// - [`AppendError::InDoubt`]: it may be durable. Close and end: a second sync can succeed without the data.
     ///
     /// # Panics
@@ -165,6 +167,12 @@ pub trait Log: Send {
     /// Some may be left; they go later.
     fn cut_now(&mut self) -> Result<(), StoreError>;
 
+    /// False from when the disk was full until there is room again, for more than what is under way: nothing new is to
+    /// be taken in. Looks at the disk only then.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
     /// Whether nobody has taken the shard up since `epoch` (R7): a view asks after its read. In a directory the
     /// lock keeps other processes out, so the heads here are the truth.
     fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool;
@@ -206,7 +214,8 @@ pub trait Rows: Send + Sync {
     ///
     /// # Errors
     ///
-    /// It may or may not have happened; the store is closed for writing.
+    /// [`StoreError::Full`]: nothing was written, and the same may be tried again. After any other it may or may not have
+    /// happened; the store is closed for writing.
     ///
     /// # Panics
     ///

@@ -1,7 +1,8 @@
 //! All that a store asks of its disk beyond the contents of files: names, their order, and one lock.
 //!
 //! [`Directory`] is the contract, [`RealDirectory`] the file system's. A simulator brings its own, and with it files
-//! that lose what was not synced. Nothing here knows what a file holds.
+//! that lose what was not synced. [`Reserve`] is room on the same disk that nobody else can take. Nothing here knows
+//! what a file holds.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, TryLockError};
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
+
+/// Name of the file that only takes room.
+pub(super) const ROOM_FILE: &str = "room";
 
 /// Held while any part of a store lives; dropping it lets go.
 pub type DirectoryLock = Box<dyn fmt::Debug + Send + Sync>;
@@ -68,6 +72,66 @@ pub trait Directory: fmt::Debug + Send + Sync {
     ///
     /// Some may not.
     fn sync_names(&self) -> io::Result<()>;
+
+    /// What holds room for the moment in which the disk is full. By default nothing does.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be told.
+    fn reserve(&self) -> io::Result<Box<dyn Reserve>> {
+        Ok(Box::new(NoReserve))
+    }
+}
+
+/// Room on the disk that nothing is written to, until it is given up.
+pub trait Reserve: fmt::Debug + Send + Sync {
+    /// Takes so many bytes. Those that it has count.
+    ///
+    /// # Errors
+    ///
+    /// There are not so many, and it has none now; or they cannot be taken here.
+    fn take(&self, size: u64) -> io::Result<()>;
+
+    /// Gives all of them up.
+    ///
+    /// # Errors
+    ///
+    /// It may have them still.
+    fn give(&self) -> io::Result<()>;
+}
+
+/// None.
+#[derive(Debug)]
+struct NoReserve;
+
+impl Reserve for NoReserve {
+    fn take(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+    fn give(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A file that takes room on the disk and holds nothing. It stays open, so that giving up needs nothing.
+#[derive(Debug)]
+struct RoomFile(fs::File);
+
+impl Reserve for RoomFile {
+    fn take(&self, size: u64) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::fs::fallocate(&self.0, rustix::fs::FallocateFlags::empty(), 0, size) {
+            // Some of it may have been taken.
+            self.0.set_len(0)?;
+            return Err(error.into());
+        }
+        let _ = size;
+        Ok(())
+    }
+
+    fn give(&self) -> io::Result<()> {
+        self.0.set_len(0)
+    }
 }
 
 /// One of the file system.
@@ -122,6 +186,12 @@ impl Directory for RealDirectory {
 
     fn sync_names(&self) -> io::Result<()> {
         sync_dir(&self.0)
+    }
+
+    fn reserve(&self) -> io::Result<Box<dyn Reserve>> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(false).open(self.0.join(ROOM_FILE))?;
+        Ok(Box::new(RoomFile(file)))
     }
 }
 

@@ -12,6 +12,7 @@ use redb::{Builder, Database};
 use super::directory::Directory;
 use super::gate::Gate;
 use super::meta::{Fault, guard};
+use super::room::Room;
 use crate::store::{CACHE_SIZE_DEFAULT, StoreError};
 
 /// Name of the log in its directory.
@@ -29,22 +30,28 @@ const LOG_CACHE_PART: usize = 5;
 const CHECKED_AT_START_BYTES_MAX: u64 = 128 << 20;
 
 /// How redb opens a file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Way {
     /// Each page is read, whatever the size; else what a start can wait for.
     whole: bool,
     /// Of both files' caches, in bytes.
     cache_size: usize,
+    /// What is given up when the disk is full.
+    room: Option<Arc<Room>>,
 }
 
 impl Way {
     /// For use.
-    pub(super) fn used(cache_size: usize) -> Self {
-        Way { whole: false, cache_size }
+    pub(super) fn used(cache_size: usize, room: Arc<Room>) -> Self {
+        Way { whole: false, cache_size, room: Some(room) }
+    }
+    /// To be filled.
+    fn new() -> Self {
+        Way { whole: false, cache_size: CACHE_SIZE_DEFAULT, room: None }
     }
     /// To be proven.
     pub(super) fn proven() -> Self {
-        Way { whole: true, cache_size: CACHE_SIZE_DEFAULT }
+        Way { whole: true, ..Way::new() }
     }
 }
 
@@ -55,7 +62,7 @@ pub(super) struct File {
     directory: Arc<dyn Directory>,
     /// Of the two, whatever it is called now.
     name: &'static str,
-    cache_size: usize,
+    way: Way,
 }
 
 impl fmt::Debug for File {
@@ -76,9 +83,9 @@ impl File {
         open_named(directory, name, name, way)
     }
 
-    /// Opens it once more, after its database was closed.
+    /// Opens it once more, after its database was closed, its gate closed.
     pub(super) fn again(&self) -> Result<(File, Database), StoreError> {
-        File::open(&self.directory, self.name, Way::used(self.cache_size))
+        File::open(&self.directory, self.name, self.way.clone())
     }
 }
 
@@ -92,9 +99,9 @@ fn open_named(
     let file = directory.open(called).map_err(StoreError::Io)?;
     let size = file.len().map_err(StoreError::Io)?;
     guard(name, || {
-        let gate = Gate::new(file);
+        let gate = Gate::new(file, way.room.clone());
         let mut builder = Builder::new();
-        let Way { whole, cache_size } = way;
+        let Way { whole, cache_size, .. } = way;
         if name == LOG_FILE {
             builder.set_cache_size(cache_size / LOG_CACHE_PART).set_check_integrity_on_open(true);
         } else {
@@ -103,7 +110,7 @@ fn open_named(
             builder.set_check_integrity_on_open(whole);
         }
         let db = builder.create_with_backend(gate.clone())?;
-        Ok((File { gate, directory: directory.clone(), name, cache_size }, db))
+        Ok((File { gate, directory: directory.clone(), name, way }, db))
     })
 }
 
@@ -143,7 +150,7 @@ pub(super) fn create(
     for name in [LOG_FILE, STATE_FILE] {
         let called = unfinished(name);
         directory.create(&called).map_err(StoreError::Io)?;
-        let (file, db) = open_named(directory, &called, name, Way::used(CACHE_SIZE_DEFAULT))?;
+        let (file, db) = open_named(directory, &called, name, Way::new())?;
         file.gate.release().map_err(StoreError::Io)?;
         guard(name, || {
             fill(name, &db)?;

@@ -57,7 +57,7 @@ impl Copier {
         let log = reading.upgrade().ok_or(StoreError::Closed)?;
         // The log after the state: all that its rows know is then in the log.
         #[rustfmt::skip]
-        let (state, log) = begin((STATE_FILE, rows.db()), between, (LOG_FILE, &log))?; // mutant copy-log-first: let (state, log) = begin((LOG_FILE, &log), between, (STATE_FILE, rows.db())).map(|(log, state)| (state, log))?;
+        let (state, log) = rows.read_once(|state| begin((STATE_FILE, state), between, (LOG_FILE, &log)))?; // mutant copy-log-first: let (state, log) = rows.read_once(|state| begin((LOG_FILE, &log), between, (STATE_FILE, state))).map(|(log, state)| (state, log))?;
         Ok(Source { log, state, meta: self.meta })
     }
 }

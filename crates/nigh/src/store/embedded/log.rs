@@ -13,6 +13,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
 use super::files::{File, LOG_FILE};
 use super::meta::{Fault, META, group as meta_group, guard, ours, put_group};
+use super::room::is_full;
 use super::seal::{Sealer, check, part};
 use super::{Pair, group};
 use crate::store::{Append, AppendError, Appended, GroupId, Head, Log, LogEntry, Place, StoreError, admit};
@@ -140,22 +141,37 @@ impl RedbLog {
         })
     }
 
-    /// After a failed append: the log is closed, unless the disk was just full and the file proves that the group
-    /// is not in it.
-    fn failed(&mut self, error: StoreError) -> AppendError {
+    /// After a failed transaction: the log is closed, unless the disk was just full and the file proves that nothing of it
+    /// is in there.
+    fn failed(&mut self, error: StoreError) -> StoreError {
         let full = self.file.gate.is_full();
         {
             // Whoever begins to read it has let go of it.
             let _held = self.pair.reading();
             self.db = None; // mutant log-open-in-doubt: self.db = self.db.take();
         }
-        if full && self.reopen().is_ok() {
-            return AppendError::Full;
-        }
-        AppendError::InDoubt(error)
+        if full && self.reopen().is_ok() { StoreError::Full } else { error }
     }
 
-    /// Opens the file again: only a disk that was full, without a failed sync, leaves a page cache to be believed.
+    /// Its gate is open: what is written reaches the disk. After a full disk this is where room is needed first.
+    fn ready(&mut self) -> Result<Arc<Database>, StoreError> {
+        let db = self.db.clone().ok_or(StoreError::Closed)?;
+        let ready = self.file.gate.is_released(); // mutant log-behind-closed-gate: let ready = true;
+        if ready {
+            return Ok(db);
+        }
+        match self.file.gate.release() {
+            Ok(()) => Ok(db),
+            Err(error) if is_full(&error) => Err(StoreError::Full),
+            Err(error) => {
+                drop(db);
+                Err(self.failed(StoreError::Io(error)))
+            }
+        }
+    }
+
+    /// Opens the file again, its gate closed: that takes no room. Only a disk that was full, without a failed sync, leaves a
+    /// page cache to be believed.
     fn reopen(&mut self) -> Result<(), StoreError> {
         let (file, db) = self.file.again()?;
         let shards = self.found.heads.len() as u32;
@@ -163,7 +179,6 @@ impl RedbLog {
         if found.next != self.found.next || found.heads != self.found.heads {
             return Err(StoreError::Closed);
         }
-        file.gate.release().map_err(StoreError::Io)?;
         self.cut_stored = found.cut;
         let cut = self.found.cut;
         self.found = Found { cut, ..found };
@@ -178,7 +193,7 @@ impl RedbLog {
 impl Log for RedbLog {
     fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError> {
         self.take_cut();
-        let db = self.db.as_ref().ok_or(AppendError::InDoubt(StoreError::Closed))?;
+        let db = self.ready().map_err(AppendError::from)?;
         let mut heads = self.found.heads.clone();
         let items = admit(&mut heads, group);
         let blobs: Vec<_> =
@@ -186,7 +201,9 @@ impl Log for RedbLog {
         if blobs.is_empty() {
             return Ok(Appended { group: None, items });
         }
-        match self.commit(db, &blobs, &heads) {
+        let committed = self.commit(&db, &blobs, &heads);
+        drop(db);
+        match committed {
             Ok((size, removed)) => {
                 let group = self.found.next;
                 self.found.heads = heads;
@@ -197,12 +214,12 @@ impl Log for RedbLog {
                 self.assert_invariants();
                 Ok(Appended { group: Some(group), items })
             }
-            Err(error) => Err(self.failed(error)),
+            Err(error) => Err(self.failed(error).into()),
         }
     }
 
     fn take_up(&mut self, shards: &[ShardId]) -> Result<Vec<Head>, StoreError> {
-        let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+        let db = self.ready()?;
         let mut heads = self.found.heads.clone();
         let taken = guard(LOG_FILE, || {
             let transaction = db.begin_write()?;
@@ -218,16 +235,10 @@ impl Log for RedbLog {
             transaction.commit()?; // mutant take-up-not-committed: transaction.abort()?;
             Ok(taken)
         });
-        match taken {
-            Ok(taken) => {
-                self.found.heads = heads;
-                Ok(taken)
-            }
-            Err(error) => {
-                self.db = None;
-                Err(error)
-            }
-        }
+        drop(db);
+        let taken = taken.map_err(|error| self.failed(error))?;
+        self.found.heads = heads;
+        Ok(taken)
     }
 
     fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
@@ -271,7 +282,7 @@ impl Log for RedbLog {
     fn cut_now(&mut self) -> Result<(), StoreError> {
         self.take_cut();
         while self.found.cut > self.cut_stored || self.found.lowest < self.found.cut {
-            let db = self.db.as_ref().ok_or(StoreError::Closed)?;
+            let db = self.ready()?;
             let removed = guard(LOG_FILE, || {
                 let transaction = db.begin_write()?;
                 let mut tables = Tables::open(&transaction)?;
@@ -280,16 +291,16 @@ impl Log for RedbLog {
                 transaction.commit()?;
                 Ok(removed)
             });
-            match removed {
-                Ok(removed) => self.was_cut(removed),
-                Err(error) => {
-                    self.db = None;
-                    return Err(error);
-                }
-            }
+            drop(db);
+            let removed = removed.map_err(|error| self.failed(error))?;
+            self.was_cut(removed);
         }
         self.assert_invariants();
         Ok(())
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.pair.room.refill()
     }
 
     fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {

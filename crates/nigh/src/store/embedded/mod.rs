@@ -9,7 +9,7 @@
 //!
 //! [`verify`] does the first three, reads all rows too, and leaves the gates closed; [`copy`] makes a store of what it reads so.
 //!
-//! [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open drops what the system's
+//! [`room`] is held back for a full disk. [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open drops what the system's
 //! cache holds of both files before it reads, since that may never have reached the disk.
 
 use std::collections::BTreeMap;
@@ -32,10 +32,11 @@ mod live;
 mod log;
 mod meta;
 mod read;
+mod room;
 mod rows;
 mod seal;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod verify;
 
 use super::shape::Shape;
@@ -43,12 +44,13 @@ use super::{FORMAT_VERSION, GroupId, Head, Meta, Open, OpenError, Opened, Place,
 pub use compact::{Compacted, compact_dir, compact_on};
 pub use copy::{backup_dir, restore_dir};
 use directory::RealDirectory;
-pub use directory::{Directory, DirectoryLock};
+pub use directory::{Directory, DirectoryLock, Reserve};
 use files::{File, Holds, LOG_FILE, STATE_FILE, Way};
 pub use live::Copier;
 use log::{CUT, Found, GROUPS, HEADS, RedbLog};
 use meta::{Fault, META, Said, guard, ours, put_group};
 pub use read::{ReadOnly, read_dir};
+use room::Room;
 use rows::{HIGH, ROWS, RedbRows, SEEN, SWEPT};
 use seal::Sealer;
 pub use verify::{Verified, verify_dir, verify_on};
@@ -66,6 +68,8 @@ struct Pair {
     swept: AtomicU64,
     /// The log's file. Held while a copy begins to read both: meanwhile no cut is taken, and the log is not closed.
     reading: Mutex<Weak<Database>>,
+    /// What is given up when the disk is full.
+    room: Arc<Room>,
     _lock: DirectoryLock,
 }
 
@@ -121,8 +125,11 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
             files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
         }
     }
-    let (log_file, log_db) = open_file(&directory, LOG_FILE, Way::used(options.cache_size))?;
-    let (state_file, state_db) = open_file(&directory, STATE_FILE, Way::used(options.cache_size))?;
+    let room = Room::of(&*directory).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
+    let room = Arc::new(room);
+    let way = Way::used(options.cache_size, room.clone());
+    let (log_file, log_db) = open_file(&directory, LOG_FILE, way.clone())?;
+    let (state_file, state_db) = open_file(&directory, STATE_FILE, way)?;
     let meta = read_meta(dir, &log_db, &state_db)?;
     if meta.shards != options.shards {
         return Err(OpenError::Shards { found: meta.shards, asked: options.shards });
@@ -142,9 +149,10 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
         durable: AtomicU64::new(found.next.0),
         swept: AtomicU64::new(marks.swept.0),
         reading: Mutex::default(),
+        room,
         _lock: lock,
     });
-    let rows = Arc::new(RedbRows::new(state_db, sealer, meta.shards, pair.clone()));
+    let rows = Arc::new(RedbRows::new(state_db, state_file, sealer, meta.shards, pair.clone()));
     let copier = Copier::new(dir.to_path_buf(), &rows, meta);
     let log = RedbLog::new(log_db, log_file, sealer, found, pair);
     let swept = marks.swept;

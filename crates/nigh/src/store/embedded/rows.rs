@@ -1,12 +1,14 @@
 //! The rows in `state.redb`: (shard, key) → position, seal, value.
 //!
 //! Every transaction is durable and small, with quick repair: it also says how far the log was durable when it was
-//! written, so that an older log beside it is found, and opening needs no walk through the whole file.
+//! written, so that an older log beside it is found, and opening needs no walk through the whole file. A file that met
+//! a full disk is opened anew, and whoever reads it then reads once more.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use nigh_proto::shards::{Position, ShardId};
@@ -15,8 +17,9 @@ use redb::{
 };
 
 use super::Pair;
-use super::files::STATE_FILE;
+use super::files::{File, STATE_FILE};
 use super::meta::{Fault, META, guard, ours, put_group};
+use super::room::is_full;
 use super::seal::{SEAL_SIZE, Sealer, check, part};
 use crate::store::{
     GroupId, Place, ROW_KEY_SIZE_MAX, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError, StoredRow,
@@ -36,7 +39,7 @@ const START_SIZE: usize = 8 + SEAL_SIZE;
 
 /// [`Rows`] in a redb file.
 pub(super) struct RedbRows {
-    db: Database,
+    held: RwLock<Held>,
     sealer: Sealer,
     shards: u32,
     /// A write failed: no other is tried.
@@ -44,9 +47,37 @@ pub(super) struct RedbRows {
     pair: Arc<Pair>,
 }
 
+/// The file, open.
+struct Held {
+    /// `None` if it could not be opened again.
+    db: Option<Database>,
+    file: File,
+    /// How often it was opened again.
+    times: u64,
+}
+
+impl Held {
+    fn db(&self) -> Result<&Database, StoreError> {
+        self.db.as_ref().ok_or(StoreError::Closed)
+    }
+
+    /// Its gate is open: what is written reaches the disk. After a full disk this is where room is needed first.
+    fn ready(&self) -> Result<&Database, StoreError> {
+        let ready = self.file.gate.is_released(); // mutant rows-behind-closed-gate: let ready = true;
+        if !ready {
+            self.file.gate.release().map_err(|error| match is_full(&error) {
+                true => StoreError::Full,
+                false => StoreError::Io(error),
+            })?;
+        }
+        self.db()
+    }
+}
+
 impl RedbRows {
-    pub(super) fn new(db: Database, sealer: Sealer, shards: u32, pair: Arc<Pair>) -> Self {
-        RedbRows { db, sealer, shards, closed: AtomicBool::new(false), pair }
+    pub(super) fn new(db: Database, file: File, sealer: Sealer, shards: u32, pair: Arc<Pair>) -> Self {
+        let held = RwLock::new(Held { db: Some(db), file, times: 0 });
+        RedbRows { held, sealer, shards, closed: AtomicBool::new(false), pair }
     }
 
     /// What it shares with the log.
@@ -54,12 +85,51 @@ impl RedbRows {
         &self.pair
     }
 
-    /// The file, to be read.
-    pub(super) fn db(&self) -> &Database {
-        &self.db
+    /// Reads the file. Once more, if a full disk came between: redb then answers nobody.
+    pub(super) fn reading<T>(
+        &self,
+        read: impl Fn(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        loop {
+            let held = self.held();
+            let times = held.times;
+            let done = held.db().and_then(&read);
+            drop(held);
+            let again = done.is_err() && self.reopened(times); // mutant full-rows-unread: let again = false;
+            if !again {
+                return done;
+            }
+        }
     }
 
-    /// One durable transaction; the file is closed for writing by its failure.
+    /// As [`reading`](Self::reading), and not once more.
+    pub(super) fn read_once<T>(
+        &self,
+        read: impl FnOnce(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.held().db().and_then(read)
+    }
+
+    /// Whoever panicked has left it as it was.
+    fn held(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the file again if it met a full disk and nothing worse; nothing of what was under way is in it then, since redb
+    /// writes the page that makes it count last. Its gate stays closed: that takes no room. True if it is another since
+    /// it had been opened so often.
+    fn reopened(&self, times: u64) -> bool {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if held.times == times && held.file.gate.is_full() {
+            held.db = None;
+            if let Ok((file, db)) = held.file.again() {
+                *held = Held { db: Some(db), file, times: times + 1 };
+            }
+        }
+        held.times != times
+    }
+
+    /// One durable transaction; the file is closed for writing by its failure, unless the disk was just full.
     fn transact(
         &self,
         change: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
@@ -67,20 +137,41 @@ impl RedbRows {
         if self.closed.load(Ordering::Acquire) {
             return Err(StoreError::Closed);
         }
-        let done = guard(STATE_FILE, || {
-            let mut transaction = self.db.begin_write()?;
+        // What room is left is for commits.
+        let full = !self.pair.room.refill(); // mutant rows-take-last-room: let full = false;
+        if full {
+            return Err(StoreError::Full);
+        }
+        let held = self.held();
+        let times = held.times;
+        let done = held.ready().and_then(|db| self.commit(db, change));
+        drop(held);
+        match done {
+            Err(StoreError::Full) => return done,
+            Err(_) if self.reopened(times) => return Err(StoreError::Full),
+            _ => {}
+        }
+        let failed = done.is_err(); // mutant rows-open-in-doubt: let failed = false;
+        if failed {
+            self.closed.store(true, Ordering::Release);
+        }
+        done
+    }
+
+    fn commit(
+        &self,
+        db: &Database,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        guard(STATE_FILE, || {
+            let mut transaction = db.begin_write()?;
             transaction.set_quick_repair(true);
             let seen = GroupId(self.pair.durable.load(Ordering::Acquire)); // mutant seen-not-raised: let seen = GroupId(1);
             put_group(&mut transaction.open_table(META)?, self.sealer, SEEN, seen)?;
             change(&transaction)?;
             transaction.commit()?;
             Ok(())
-        });
-        let failed = done.is_err(); // mutant rows-open-in-doubt: let failed = false;
-        if failed {
-            self.closed.store(true, Ordering::Release);
-        }
-        done
+        })
     }
 }
 
@@ -113,7 +204,7 @@ pub(super) fn verify(db: &Database, sealer: Sealer) -> Result<(u64, u64), StoreE
 
 impl Rows for RedbRows {
     fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError> {
-        guard(STATE_FILE, || one_row(&self.db.begin_read()?, self.sealer, shard, key))
+        self.reading(|db| guard(STATE_FILE, || one_row(&db.begin_read()?, self.sealer, shard, key)))
     }
 
     fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
@@ -152,24 +243,30 @@ impl Rows for RedbRows {
             Bound::Excluded(key) if key >= prefix => Bound::Excluded((shard.0, key)),
             _ => Bound::Included((shard.0, prefix)),
         };
-        guard(STATE_FILE, || {
-            let rows = self.db.begin_read()?.open_table(ROWS)?;
-            let range = rows.range::<(u32, &[u8])>((start, Bound::Unbounded))?;
-            for stored in range.take(limit) {
-                let (at, stored) = stored?;
-                let (row_shard, key) = at.value();
-                if row_shard != shard.0 || !key.starts_with(prefix) {
-                    break;
+        let found = RefCell::new(Vec::new());
+        let done = self.reading(|db| {
+            found.borrow_mut().clear();
+            guard(STATE_FILE, || {
+                let rows = db.begin_read()?.open_table(ROWS)?;
+                let range = rows.range::<(u32, &[u8])>((start, Bound::Unbounded))?;
+                for stored in range.take(limit) {
+                    let (at, stored) = stored?;
+                    let (row_shard, key) = at.value();
+                    if row_shard != shard.0 || !key.starts_with(prefix) {
+                        break;
+                    }
+                    let row = open_row(self.sealer, shard, key, stored.value())?;
+                    found.borrow_mut().push((key.to_vec(), row));
                 }
-                let row = open_row(self.sealer, shard, key, stored.value())?;
-                each(key, row);
-            }
-            Ok(())
-        })
+                Ok(())
+            })
+        });
+        found.into_inner().into_iter().for_each(|(key, row)| each(&key, row));
+        done
     }
 
     fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError> {
-        high(&self.db, self.sealer)
+        self.reading(|db| high(db, self.sealer))
     }
 
     fn swept(&self, below: GroupId) -> Result<(), StoreError> {

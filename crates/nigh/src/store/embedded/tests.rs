@@ -10,7 +10,7 @@ use nigh_proto::shards::{Position, ShardId};
 use redb::backends::InMemoryBackend;
 use redb::{BackendError, StorageBackend};
 
-use super::directory::{Directory, DirectoryLock, RealDirectory};
+use super::directory::{Directory, DirectoryLock, RealDirectory, Reserve};
 use super::gate::Gate;
 use super::verify::{Verified, hold};
 use super::{copy::placed, open_on};
@@ -18,26 +18,53 @@ use crate::store::{
     Append, AppendError, CACHE_SIZE_DEFAULT, CopyError, Head, LogEntry, Open, Opened, RowWrite, StoreError,
 };
 
+mod full;
+
 /// What the disk is about to do.
 #[derive(Debug)]
-struct Faults {
+pub(crate) struct Faults {
     /// Writes until one finds no space; below zero, never.
-    writes_left: AtomicI64,
+    pub(crate) writes_left: AtomicI64,
     /// Then none does, until it is set anew.
-    stays_full: AtomicBool,
+    pub(crate) stays_full: AtomicBool,
+    /// There is no space to hold back.
+    short: AtomicBool,
+    /// Writes for which there is space in what is held back.
+    pub(crate) reserved: AtomicI64,
     sync_fails: AtomicBool,
     /// A blob of `append` that is written is another one on the disk.
     rots: AtomicBool,
 }
 
 impl Faults {
-    fn none() -> Arc<Self> {
+    pub(crate) fn none() -> Arc<Self> {
         Arc::new(Faults {
             writes_left: AtomicI64::new(-1),
             stays_full: AtomicBool::new(false),
+            short: AtomicBool::new(false),
+            reserved: AtomicI64::new(0),
             sync_fails: AtomicBool::new(false),
             rots: AtomicBool::new(false),
         })
+    }
+
+    /// From now on, or for no longer.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.stays_full.store(full, Ordering::Relaxed);
+        self.short.store(full, Ordering::Relaxed);
+        self.writes_left.store(if full { 0 } else { -1 }, Ordering::Relaxed);
+    }
+}
+
+/// What a faulty disk holds back.
+impl Reserve for Arc<Faults> {
+    fn take(&self, _: u64) -> io::Result<()> {
+        let short = self.short.load(Ordering::Relaxed);
+        if short { Err(io::ErrorKind::QuotaExceeded.into()) } else { Ok(()) }
+    }
+    fn give(&self) -> io::Result<()> {
+        self.writes_left.store(self.reserved.load(Ordering::Relaxed), Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -94,7 +121,13 @@ impl StorageBackend for Faulty {
 
 /// A directory whose files are such.
 #[derive(Debug)]
-struct FaultyDirectory(RealDirectory, Arc<Faults>);
+pub(crate) struct FaultyDirectory(RealDirectory, Arc<Faults>);
+
+impl FaultyDirectory {
+    pub(crate) fn new(dir: &Path, faults: &Arc<Faults>) -> Self {
+        FaultyDirectory(RealDirectory(dir.to_path_buf()), faults.clone())
+    }
+}
 
 impl Directory for FaultyDirectory {
     fn path(&self) -> &Path {
@@ -121,6 +154,9 @@ impl Directory for FaultyDirectory {
     fn sync_names(&self) -> io::Result<()> {
         self.0.sync_names()
     }
+    fn reserve(&self) -> io::Result<Box<dyn Reserve>> {
+        Ok(Box::new(self.1.clone()))
+    }
 }
 
 /// A store on a disk that can fail, and its log as it should be.
@@ -143,7 +179,7 @@ impl Disk {
     }
 
     fn open(&mut self) -> Opened {
-        let directory = FaultyDirectory(RealDirectory(self.dir.clone()), self.faults.clone());
+        let directory = FaultyDirectory::new(&self.dir, &self.faults);
         let options = Open { shards: 2, shapes: &[], incarnation: 3, cache_size: CACHE_SIZE_DEFAULT };
         let mut opened = open_on(Arc::new(directory), options).expect("the directory is sound");
         self.head = opened.log.take_up(&[ShardId(0)]).expect("the disk works")[0];
@@ -174,42 +210,6 @@ impl Drop for Disk {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.dir));
     }
-}
-
-/// F10: whichever write of a commit finds no space, the group is provably not there, and once there is space the log
-/// goes on where it stood.
-#[test]
-fn full_disk_heals() {
-    let (mut disk, mut opened) = Disk::new();
-    let mut full = 0;
-    for writes_left in 0..16 {
-        disk.append(&mut opened).expect("there is space");
-        disk.faults.writes_left.store(writes_left, Ordering::Relaxed);
-        match disk.append(&mut opened) {
-            Ok(()) => {}
-            Err(AppendError::Full) => full += 1,
-            Err(error) => panic!("write {writes_left}: {error}"),
-        }
-        disk.faults.writes_left.store(-1, Ordering::Relaxed);
-        disk.check(&opened, &format!("write {writes_left}"));
-        disk.append(&mut opened).expect("there is space again");
-    }
-    assert!(full > 2, "no write was refused");
-    drop(opened);
-    let opened = disk.open();
-    disk.check(&opened, "reopened");
-}
-
-/// Where even the proof finds no space, the answer is that nobody knows.
-#[test]
-fn disk_that_stays_full_is_doubt() {
-    let (mut disk, mut opened) = Disk::new();
-    disk.append(&mut opened).expect("there is space");
-    disk.faults.stays_full.store(true, Ordering::Relaxed);
-    disk.faults.writes_left.store(0, Ordering::Relaxed);
-    let doubt = disk.append(&mut opened);
-    assert!(matches!(doubt, Err(AppendError::InDoubt(StoreError::Io(_)))), "{doubt:?}");
-    closed(&mut disk, opened);
 }
 
 /// F8: after a failed sync nobody knows, and the log never tries again.
@@ -386,7 +386,7 @@ fn gate_holds_and_releases() {
         file.read(0, &mut out).expect("all of it");
         String::from_utf8(out).expect("text").replace('\0', ".")
     }
-    let gate = Gate::new(Box::new(Shared(file.clone())));
+    let gate = Gate::new(Box::new(Shared(file.clone())), None);
     gate.write(2, b"CD").expect("held");
     gate.set_len(12).expect("held");
     gate.write(10, b"KL").expect("held");

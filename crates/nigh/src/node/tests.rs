@@ -1,0 +1,142 @@
+//! F10 as callers see it: a node on a disk that is full for a while refuses what writes, answers what reads, and goes on.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::prelude::*;
+use crate::store::{Faults, FaultyDirectory, open_on};
+
+/// Asked again only after this: the first answer is the one that counts.
+const REFUSED_WITHIN: Duration = Duration::from_millis(450);
+
+#[derive(Default, State)]
+struct Till {
+    cents: u64,
+}
+
+#[nigh::entity(key = u64)]
+impl Till {
+    pub(crate) fn add(&mut self, cents: u64) -> u64 {
+        self.cents += cents;
+        self.cents
+    }
+    pub(crate) fn cents(&self) -> u64 {
+        self.cents
+    }
+}
+
+/// A directory of its own, and what its disk does.
+struct Ground {
+    dir: PathBuf,
+    faults: Arc<Faults>,
+}
+
+impl Ground {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("nigh-node-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        Ground { dir: std::env::temp_dir().join(name), faults: Faults::none() }
+    }
+
+    async fn start(&self) -> Node {
+        let config = Config { write_back_every: Duration::from_millis(4), ..Config::dir(&self.dir) };
+        let disk = Arc::new(FaultyDirectory::new(&self.dir, &self.faults));
+        let app = App::new("tills").entity::<Till>();
+        Node::start_on(app, config, |options| Ok(open_on(disk, options)?)).await.expect("it opens")
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn cents(node: &Node, key: u64) -> u64 {
+    node.handle().call(Till::at(key).cents()).await.expect("it is read")
+}
+
+/// A call that writes is refused, and says that nothing happened.
+async fn refused(node: &Node, key: u64) {
+    let refused = node.handle().call(Till::at(key).add(1000)).within(REFUSED_WITHIN).await;
+    assert!(matches!(refused, Err(CallError::Overloaded { .. })), "{refused:?}");
+}
+
+/// With what is held back the calls under way are answered; then those that write are refused, and views go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_refuses_and_heals() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let nigh = node.handle();
+    let mut right = 0;
+    for _ in 0..3 {
+        ground.faults.reserved.store(100_000, Ordering::Relaxed);
+        ground.faults.set_full(true);
+        right += 1;
+        assert_eq!(nigh.call(Till::at(7).add(1)).await, Ok(right), "its commit is ended");
+        until(|| !node.is_ready()).await;
+        for key in [7, 8] {
+            refused(&node, key).await;
+        }
+        assert_eq!((cents(&node, 7).await, cents(&node, 8).await), (right, 0));
+        ground.faults.set_full(false);
+        until(|| node.is_ready()).await;
+        right += 1;
+        assert_eq!(nigh.call(Till::at(7).add(1)).await, Ok(right), "it goes on");
+        until(|| node.unwritten() == 0).await;
+    }
+    assert!(nigh.ledger().unbalanced().is_empty());
+    node.stop().await.expect("it ends");
+    let node = ground.start().await;
+    assert_eq!((cents(&node, 7).await, cents(&node, 8).await), (2 * 3, 0));
+}
+
+/// Without, whatever was under way waits for room; it counts once, and nobody else waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_on_a_full_disk_waits_for_room() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let nigh = node.handle();
+    assert_eq!(nigh.call(Till::at(7).add(1)).await, Ok(1));
+    until(|| node.unwritten() == 0).await;
+    ground.faults.set_full(true);
+    let waits = tokio::spawn({
+        let nigh = nigh.clone();
+        async move { nigh.call(Till::at(7).add(1)).await }
+    });
+    until(|| !node.is_ready()).await;
+    for key in [7, 8] {
+        refused(&node, key).await;
+    }
+    assert_eq!(cents(&node, 8).await, 0, "it is of another shard");
+    assert!(!waits.is_finished());
+    ground.faults.set_full(false);
+    assert_eq!(waits.await.expect("it is answered"), Ok(2));
+    until(|| node.is_ready() && node.unwritten() == 0).await;
+    node.stop().await.expect("it ends");
+    let node = ground.start().await;
+    assert_eq!((cents(&node, 7).await, cents(&node, 8).await), (2, 0));
+}
+
+/// A node that is told to stop while its disk is full ends; what was acknowledged is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_on_a_full_disk_stops() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let nigh = node.handle();
+    assert_eq!(nigh.call(Till::at(7).add(1)).await, Ok(1));
+    ground.faults.set_full(true);
+    let short = nigh.call(Till::at(7).add(1)).within(REFUSED_WITHIN).await;
+    assert!(matches!(short, Err(CallError::InDoubt(_) | CallError::Overloaded { .. })), "{short:?}");
+    node.stop().await.expect("it ends");
+    ground.faults.set_full(false);
+    let node = ground.start().await;
+    assert_eq!(cents(&node, 7).await, 1);
+}
