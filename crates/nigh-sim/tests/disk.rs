@@ -10,6 +10,9 @@ use nigh_sim::disk::{Counts, Disk, Faults, Image, Kinds, Rng, explore};
 /// Crash points that this test has to reach.
 const CRASH_POINTS_MIN: u64 = 1_500;
 
+/// Histories on a disk that is full for a while that it has to reach.
+const FULL_DISKS_MIN: u64 = 20;
+
 /// Every crash of some histories. More of them: `cargo xtask disk`, which says how many.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how deep to go is the one setting of this test")]
@@ -19,6 +22,7 @@ fn recovered_is_acknowledged() {
     println!("{report}");
     assert!(report.failures.is_empty(), "{report}");
     assert!(report.crash_points >= CRASH_POINTS_MIN, "{report}");
+    assert!(report.full_disks >= FULL_DISKS_MIN, "{report}");
 }
 
 /// The power fails before every operation of a compaction: what is left is a store that holds what it held.

@@ -22,6 +22,8 @@ pub struct Faults {
     /// This operation, if it is a sync, fails, and its pages are dropped as the seed beside it says. Later ones
     /// "succeed", without them.
     pub sync_fails_at: Option<(u64, u64)>,
+    /// Before this operation the disk becomes full: so many tries to write, or to make a file longer, find no room.
+    pub full_at: Option<(u64, u64)>,
     /// One in so many syncs is slow; 0 for none. It is counted, nothing waits.
     pub slow_sync_once_in: u64,
 }
@@ -41,6 +43,10 @@ struct State {
     /// Changes of the files whose sync has failed, after it.
     after_failed_sync: u64,
     failed: Option<FileId>,
+    /// Tries that found no room.
+    refused: u64,
+    /// One of them since that was asked last.
+    was_full: bool,
 }
 
 impl fmt::Debug for State {
@@ -63,6 +69,8 @@ impl Disk {
             slow_syncs: 0,
             after_failed_sync: 0,
             failed: None,
+            refused: 0,
+            was_full: false,
         })))
     }
 
@@ -90,6 +98,11 @@ impl Disk {
         self.state().after_failed_sync
     }
 
+    /// Whether something found no room since this was asked last.
+    pub(super) fn take_full(&self) -> bool {
+        std::mem::take(&mut self.state().was_full)
+    }
+
     pub(super) fn operations(&self) -> Vec<Operation> {
         self.state().operations.clone()
     }
@@ -114,6 +127,7 @@ impl State {
         let number = self.operations.len() as u64;
         self.power_is_off |= self.faults.power_fails_at == Some(number);
         self.powered()?;
+        self.roomy(number, &operation)?;
         if let Operation::Write(file, ..) | Operation::SetLen(file, _) | Operation::Sync(file) = operation
             && self.failed == Some(file)
         {
@@ -135,6 +149,23 @@ impl State {
         self.image.apply(&operation);
         self.operations.push(operation);
         Ok(())
+    }
+}
+
+impl State {
+    /// Nothing of what finds no room happens.
+    fn roomy(&mut self, number: u64, operation: &Operation) -> io::Result<()> {
+        let grows = match operation {
+            Operation::Write(..) => true,
+            Operation::SetLen(file, len) => *len > self.image.files[*file].cache.len(),
+            _ => false,
+        };
+        let full = |(at, tries)| number >= at && self.refused < tries;
+        if !grows || !self.faults.full_at.is_some_and(full) {
+            return Ok(());
+        }
+        (self.refused, self.was_full) = (self.refused + 1, true);
+        Err(io::ErrorKind::StorageFull.into())
     }
 }
 

@@ -28,6 +28,10 @@ const CRASHES_PER_NAMING: usize = 16;
 const CRASHED_AGAIN_ONCE_IN: u64 = 3;
 /// One in so many operations is one at which the power fails under the running store.
 const POWER_ONCE_IN: u64 = 12;
+/// One in so many writes is one at which the disk becomes full.
+const FULL_ONCE_IN: u64 = 4;
+/// How many writes find no room then, at the most: those of a commit, and what is tried again.
+const FULL_TRIES_MAX: u64 = 9;
 /// Power losses after a process has ended for a failed sync and started again.
 const CRASHES_PER_RESTART: usize = 4;
 /// Damaged images of each history, after a planned stop and after a crash each.
@@ -52,14 +56,19 @@ pub struct Report {
     pub damages: Counts,
     /// Syncs that failed under a running store.
     pub failed_syncs: u64,
+    /// Histories on a disk that was full for a while.
+    pub full_disks: u64,
     /// What went wrong, each with the seed that shows it; at most 20.
     pub failures: Vec<String>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { histories, crash_points, failed_syncs, failures, .. } = self;
-        writeln!(f, "{histories} histories, {crash_points} crash points, {failed_syncs} failed syncs")?;
+        let Report { histories, crash_points, failed_syncs, full_disks, failures, .. } = self;
+        writeln!(
+            f,
+            "{histories} histories, {crash_points} crash points, {failed_syncs} failed syncs, {full_disks} full disks"
+        )?;
         for (what, counts) in
             [("at", &self.by_operation), ("sectors and names", &self.by_fault), ("damage", &self.damages)]
         {
@@ -254,12 +263,34 @@ impl Explorer<'_> {
                 let faults = Faults { power_fails_at: Some(n), ..Faults::default() };
                 self.run_with(played, faults, "under the running store");
             }
+            if operation.kind() == "write" && self.rng.once_in(FULL_ONCE_IN) {
+                self.report.full_disks += 1;
+                let faults =
+                    Faults { full_at: Some((n, 1 + self.rng.below(FULL_TRIES_MAX))), ..Faults::default() };
+                self.full(played, faults);
+            }
             if operation.kind() == "sync" && self.rng.once_in(2) {
                 self.report.failed_syncs += 1;
                 let faults = Faults { sync_fails_at: Some((n, self.rng.draw())), ..Faults::default() };
                 self.run_with(played, faults, "a sync failed");
             }
         }
+    }
+
+    /// Plays the history to its end on a disk that is full for a while: nobody had to start again.
+    fn full(&mut self, played: &Played, faults: Faults) {
+        let at = format!("a full disk, {faults:?}");
+        let disk = Disk::new(Image::default(), faults);
+        let mut run = Run::default();
+        let mut player = Player::new(disk.clone(), Model::none(), self.incarnation());
+        let done = player.play(&played.steps, &mut run);
+        let done = done.and(run.failed.map_or(Ok(()), |(step, _, error)| Err(format!("{step:?}: {error}"))));
+        let model = player.model.clone();
+        drop(player);
+        if let Err(what) = done {
+            return self.fail(&at, &what);
+        }
+        self.crash(&disk.image(), &[model], &at, "after a full disk");
     }
 
     /// Plays the history on a disk that fails, and recovers from what is left.

@@ -103,7 +103,12 @@ impl Player {
     pub(super) fn play(&mut self, steps: &[Step], run: &mut Run) -> Result<(), String> {
         for step in steps {
             let (call, after) = self.model.plan(*step, self.incarnation);
-            match self.call(call, &after).map_err(|wrong| format!("{step:?}: {wrong}"))? {
+            let mut told = self.call(&call, &after).map_err(|wrong| format!("{step:?}: {wrong}"))?;
+            // A full disk is waited for: the same is right again.
+            while told.is_err() && self.disk.take_full() {
+                told = self.call(&call, &after).map_err(|wrong| format!("{step:?}, again: {wrong}"))?;
+            }
+            match told {
                 Ok(()) if self.disk.sync_has_failed() => {
                     return Err(format!("{step:?} was acknowledged, but its sync failed"));
                 }
@@ -119,7 +124,7 @@ impl Player {
     }
 
     /// The inner error is the store's, the outer one a wrong answer.
-    fn call(&mut self, call: Call, after: &Model) -> Result<Result<(), String>, String> {
+    fn call(&mut self, call: &Call, after: &Model) -> Result<Result<(), String>, String> {
         match call {
             Call::Open => {
                 self.opened = None;
@@ -153,22 +158,22 @@ impl Player {
 }
 
 /// Makes a call on an open store.
-fn ask(opened: &mut Opened, call: Call) -> Result<Result<(), String>, String> {
+fn ask(opened: &mut Opened, call: &Call) -> Result<Result<(), String>, String> {
     let said = |error: StoreError| error.to_string();
     let done = match call {
-        Call::Append(group, right) => match opened.log.append(&group) {
-            Ok(appended) if appended != right => {
+        Call::Append(group, right) => match opened.log.append(group) {
+            Ok(appended) if appended != *right => {
                 return Err(format!("answered {appended:?}, right is {right:?}"));
             }
             done => done.map(drop).map_err(|error| error.to_string()),
         },
-        Call::TakeUp(shards, right) => match opened.log.take_up(&shards) {
-            Ok(heads) if heads != right => return Err(format!("heads {heads:?}, right is {right:?}")),
+        Call::TakeUp(shards, right) => match opened.log.take_up(shards) {
+            Ok(heads) if heads != *right => return Err(format!("heads {heads:?}, right is {right:?}")),
             done => done.map(drop).map_err(said),
         },
-        Call::Write(rows) => opened.rows.write(&rows).map_err(said),
+        Call::Write(rows) => opened.rows.write(rows).map_err(said),
         Call::Sweep { below, cut } => {
-            opened.rows.swept(below).and_then(|()| opened.log.cut(cut)).map_err(said)
+            opened.rows.swept(*below).and_then(|()| opened.log.cut(*cut)).map_err(said)
         }
         Call::CutNow => opened.log.cut_now().map_err(said),
         Call::Open | Call::Close => Ok(()),
