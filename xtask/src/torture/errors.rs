@@ -1,13 +1,15 @@
 //! F8, F9, and F10 at the calls themselves: a sync, a write, a read or a truncation fails once, or from then on.
 //!
 //! After a failure nobody knows what is on the disk: the process ends with exit status 74, no answer leaves, and the
-//! next start reads the disk. Only a full disk may be survived. An error that redb or the system never noticed is
+//! next start reads the disk. Only a full disk is survived, in the same process: a write that finds no room must be, a truncation,
+//! which needs none, may be. An error that redb or the system never noticed is
 //! no promise broken, if every sum is right.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Ground;
+use super::http::Client;
 use super::scenario::{Done, Outcome};
 use super::shop::{Stage, Story};
 use super::strace::{self, Fault, tampered};
@@ -24,6 +26,8 @@ const STRUCK_MAX: Duration = Duration::from_secs(3);
 const END_MAX: Duration = Duration::from_secs(30);
 /// How long a disk stays full.
 const FULL: Duration = Duration::from_millis(300);
+/// A view is answered within this meanwhile, traced.
+const FULL_ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Calls struck of each kind, in each phase.
 #[derive(Clone, Copy, Debug)]
@@ -60,14 +64,17 @@ pub fn no_space(ground: &Ground) -> Result<Outcome, Trouble> {
 
 /// The same, as deep as that.
 pub fn strike_no_space(ground: &Ground, depth: Depth) -> Result<Outcome, Trouble> {
-    strike(ground, depth, |when| format!("error=ENOSPC:when={when}+"), Struck::MayLive)
+    // A full disk, a used up quota, the limit of a file's size.
+    let errors = ["ENOSPC", "EDQUOT", "EFBIG"];
+    let error = |when: u32| errors[when as usize % errors.len()];
+    strike(ground, depth, |when| format!("error={}:when={when}+", error(when)), Struck::Lives)
 }
 
 /// What must become of a process that was struck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Struck {
     MustEnd,
-    MayLive,
+    Lives,
 }
 
 fn strike(
@@ -83,7 +90,7 @@ fn strike(
     let mut story = Story::begin(ground.one_process("shop", 2)?)?;
     for file in FILES {
         for calls in CALLS {
-            if then == Struck::MayLive && ["fdatasync", "pread64"].contains(&calls) {
+            if then == Struck::Lives && ["fdatasync", "pread64"].contains(&calls) {
                 continue; // Neither needs room.
             }
             let file = ground.file("shop", file);
@@ -133,13 +140,25 @@ fn while_running(
         return Ok(true);
     }
     thread::sleep(FULL);
+    // Whatever reads goes on; of this wallet nothing is under way.
+    let asked = Client::new(stage.door, FULL_ANSWER_MAX).get("/api/Wallet/nobody/balance");
     drop(attached); // There is room again.
-    back_if_ended(stage)?;
+    if fault.calls == "ftruncate" {
+        back_if_ended(stage)?;
+        return Ok(true);
+    }
+    stage.server.assert_alive()?;
+    match asked {
+        Ok(answer) if answer.status == 200 => {}
+        Ok(answer) => return Err(format!("a view on a full disk: {} {}", answer.status, answer.text())),
+        Err(error) => return Err(format!("a view on a full disk: {error}")),
+    }
+    stage.wait_ready()?;
     Ok(true)
 }
 
 /// If it has ended, for the right reason, it is started again; if not, it must answer.
-pub(super) fn back_if_ended(stage: &mut Stage<'_>) -> Result<bool, Trouble> {
+fn back_if_ended(stage: &mut Stage<'_>) -> Result<bool, Trouble> {
     // An end under way is awaited: clients would find nobody.
     thread::sleep(FULL);
     if stage.server.ended()?.is_none() {

@@ -7,7 +7,7 @@ use std::process::Command;
 use xtask::Trouble;
 use xtask::torture::scenario::{Ground, Outcome};
 use xtask::torture::server::{free_port, signal};
-use xtask::torture::{directory, errors, power, syscalls};
+use xtask::torture::{directory, errors, full, power, syscalls};
 
 /// Where moments and amounts follow from.
 const SEED: u64 = 1;
@@ -66,6 +66,7 @@ fn calls_that_fail() {
 #[test]
 fn no_room() {
     survives("no-space", 2, |ground| errors::strike_no_space(ground, errors::Depth::SHORT));
+    survives("full", 1, full::run);
 }
 
 /// F7.
