@@ -1,8 +1,7 @@
 //! F15, F16: too little memory and too few file descriptors under a crowd.
 //!
-//! A process that is killed because it takes more than its cap is one that was killed, and comes back whole with more;
-//! what it takes is noted. Connections beyond the
-//! descriptors wait, those that are open are served, and new ones again soon after others have gone.
+//! A process that takes more than its cap is killed by it: it comes back whole with more, and the scenario has failed all the
+//! same, as it has if it takes more than what it was given. Connections beyond the descriptors wait, those that are open are served, and new ones again soon after others have gone.
 
 use std::fs;
 use std::net::TcpStream;
@@ -22,6 +21,10 @@ use crate::Trouble;
 const MEMORY_MAX_MIB: u64 = 192;
 /// What its operator gives its entities of that; what is remembered of calls may take an eighth more.
 const ENTITIES_MAX_MIB: &str = "48";
+/// What it may take itself: its entities, an eighth of them for calls, a quarter for the cache of its files, and as much again for what
+/// is open and what the allocator keeps.
+const RESIDENT_MAX_MIB: u64 = 2 * (48 + 6 + 12);
+const _: () = assert!(RESIDENT_MAX_MIB < MEMORY_MAX_MIB);
 /// How long a flood lasts, and how many there are.
 const FLOOD: Duration = Duration::from_secs(3);
 const FLOODS: u32 = 15;
@@ -83,7 +86,7 @@ pub fn memory(ground: &Ground) -> Result<Outcome, Trouble> {
     shop.servers[0].set_under(shell(&format!("echo $$ > {}/tasks", group.0.display())));
     shop.servers[0].add_args(&["--memory-max", ENTITIES_MAX_MIB]);
     let mut story = Story::begin(shop)?;
-    let (mut sizes, mut killed, mut limit_mib) = (Vec::new(), 0, MEMORY_MAX_MIB);
+    let (mut sizes, mut killed, mut limit_mib) = (Vec::new(), 0_u32, MEMORY_MAX_MIB);
     for _ in 0..FLOODS {
         // Over its cap it is killed as it would be by anybody.
         story.round(|stage| {
@@ -110,7 +113,23 @@ pub fn memory(ground: &Ground) -> Result<Outcome, Trouble> {
     done.take(&story.end()?);
     done.note(&format!("resident MiB {sizes:?}, killed {killed} times, {limit_mib} MiB in the end"));
     drop(group);
+    kept_its_cap(&sizes, killed)?;
     Ok(Outcome::Ran(done))
+}
+
+/// It was never killed, and took no more than it may, in MiB.
+fn kept_its_cap(sizes: &[u64], killed: u32) -> Result<(), Trouble> {
+    let was_killed = killed > 0; // mutant torture-memory-killed-passes: let was_killed = killed == u32::MAX;
+    if was_killed {
+        return Err(format!(
+            "its cap of {MEMORY_MAX_MIB} MiB killed it {killed} times: {sizes:?} MiB resident"
+        ));
+    }
+    let over = sizes.iter().any(|size| *size > RESIDENT_MAX_MIB); // mutant torture-memory-any-size-passes: let over = sizes.is_empty();
+    if over {
+        return Err(format!("more than {RESIDENT_MAX_MIB} MiB resident, after each flood: {sizes:?} MiB"));
+    }
+    Ok(())
 }
 
 /// Descriptors used up (F16).
@@ -165,3 +184,6 @@ fn exhaust(stage: &mut Stage<'_>) -> Result<Duration, Trouble> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
