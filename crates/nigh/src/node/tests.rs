@@ -1,9 +1,12 @@
-//! F10 as callers see it: a node on a disk that is full for a while refuses what writes, answers what reads, and goes on.
+//! A node on a disk that is full for a while (F10) refuses what writes, answers what reads, and goes on. And what a stop
+//! leaves of what is no more.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use nigh_proto::shards::ShardId;
+
 use crate::prelude::*;
 use crate::store::{Faults, FaultyDirectory, open_on};
 
@@ -20,6 +23,9 @@ impl Till {
     pub(crate) fn add(&mut self, cents: u64) -> u64 {
         self.cents += cents;
         self.cents
+    }
+    pub(crate) fn empty(&mut self) -> u64 {
+        std::mem::take(&mut self.cents)
     }
     pub(crate) fn cents(&self) -> u64 {
         self.cents
@@ -40,7 +46,11 @@ impl Ground {
     }
 
     async fn start(&self) -> Node {
-        let config = Config { write_back_every: Duration::from_millis(4), ..Config::dir(&self.dir) };
+        self.start_sweeping(Duration::from_millis(4)).await
+    }
+
+    async fn start_sweeping(&self, write_back_every: Duration) -> Node {
+        let config = Config { write_back_every, ..Config::dir(&self.dir) };
         let disk = Arc::new(FaultyDirectory::new(&self.dir, &self.faults));
         let app = App::new("tills").entity::<Till>();
         Node::start_on(app, config, |options| Ok(open_on(disk, options)?)).await.expect("it opens")
@@ -139,4 +149,40 @@ async fn a_node_on_a_full_disk_stops() {
     ground.faults.set_full(false);
     let node = ground.start().await;
     assert_eq!(cents(&node, 7).await, 1);
+}
+
+/// Rows of entities in the state file.
+fn entity_rows(ground: &Ground) -> u32 {
+    let disk = Arc::new(FaultyDirectory::new(&ground.dir, &ground.faults));
+    let (shards, cache_size) = (SHARDS_DEFAULT, store::CACHE_SIZE_DEFAULT);
+    let options = store::Open { shards, shapes: &[], incarnation: 1, cache_size };
+    let rows = open_on(disk, options).expect("it opens").rows;
+    let mut count = 0;
+    for shard in 0..shards {
+        let all = std::ops::Bound::Unbounded;
+        rows.scan(ShardId(shard), b"e", all, usize::MAX, &mut |_, _| count += 1).expect("it is read");
+    }
+    count
+}
+
+/// What became its default has a row until the log begins behind it; a planned stop leaves none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_removes_rows_of_what_is_its_default() {
+    let ground = Ground::new();
+    for round in 0..2 {
+        let node = ground.start_sweeping(Duration::from_secs(3600)).await;
+        for key in 0..40 {
+            assert_eq!(node.handle().call(Till::at(key).add(3)).await, Ok(3));
+        }
+        for key in 1..40 {
+            assert_eq!(node.handle().call(Till::at(key).empty()).await, Ok(3));
+        }
+        node.stop().await.expect("it ends");
+        assert_eq!(entity_rows(&ground), 1, "round {round}");
+        let node = ground.start().await;
+        assert_eq!((cents(&node, 0).await, cents(&node, 1).await), (3, 0));
+        assert_eq!(node.handle().call(Till::at(0).empty()).await, Ok(3));
+        node.stop().await.expect("it ends");
+        assert_eq!(entity_rows(&ground), 0, "round {round}");
+    }
 }

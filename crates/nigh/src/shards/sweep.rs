@@ -26,7 +26,12 @@ const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// How often the log's length is looked at, in parts of the time between sweeps.
 const LOOKS: u32 = 8;
 
-/// Sweeps every `every`, or when the log has grown long or memory tight, until `stop` is dropped, and once more then.
+/// At a stop: one for what changed, which gives what became its default a row; one for what was not durable when that began;
+/// and one that removes those rows.
+const LAST_SWEEPS_MAX: u32 = 3;
+
+/// Sweeps every `every`, or when the log has grown long or memory tight, until `stop` is dropped, and then as often as there
+/// are rows to remove.
 pub(crate) fn run(
     owner: &Arc<Owner>,
     rows: &dyn Rows,
@@ -35,7 +40,7 @@ pub(crate) fn run(
     stop: &Receiver<()>,
 ) {
     // What was replayed at the start is swept first.
-    let (mut swept, mut stopped) = (GroupId(0), false);
+    let (mut swept, mut stopped, mut lasts) = (GroupId(0), false, 0);
     loop {
         for _ in 0..LOOKS {
             stopped = stopped || is_over(stop, every / LOOKS);
@@ -60,7 +65,9 @@ pub(crate) fn run(
                 Err(error) => owner.clock.end(&error.to_string(), EXIT_STORE),
             }
         }
-        if last {
+        lasts += u32::from(last);
+        let over = last && !owner.core().memory.has_any_emptied(); // mutant stop-leaves-emptied-rows: let over = last;
+        if over || lasts == LAST_SWEEPS_MAX {
             return;
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! An entity that is its default has no row in the end, but gets one first: as long as the log reaches back to before it
 //! became so, a start needs to know where. A change in the log is relative to what was there (a list's is), and without a
-//! row it would be repeated on something else. The row goes with a later sweep, when the log begins behind it.
+//! row it would be repeated on something else. The row goes with a later sweep, when the log begins behind it. A process that
+//! is killed between the two leaves it: it says what having none says, is not listed, and goes once somebody asks for the entity.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -200,6 +201,11 @@ impl Memory {
     pub(crate) fn has_emptied(&self, shard: ShardId) -> bool {
         let cut = self.rowed.cut[self.lanes.at(shard)];
         self.rowed.emptied[self.lanes.at(shard)].values().any(|since| *since < cut)
+    }
+
+    /// True if there is a row that is to be removed, now or later.
+    pub(crate) fn has_any_emptied(&self) -> bool {
+        self.rowed.emptied.iter().any(|of_shard| !of_shard.is_empty())
     }
 
     /// Adds rows of an entity, as many as there is room for.
