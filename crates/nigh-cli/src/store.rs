@@ -162,6 +162,7 @@ fn told(verified: &Verified) -> Value {
         "incarnation": format!("{:032x}", meta.incarnation),
         "shards": meta.shards,
         "restored": meta.restored.map(shown),
+        "copy": meta.copy,
         "entities": entities,
         "log": {"groups": groups.0, "bytes": groups.1},
         "rows": {"count": rows.0, "bytes": rows.1},
@@ -179,8 +180,9 @@ fn worded(verified: &Verified) -> String {
     let restored = meta.restored.map_or(String::new(), |at| {
         format!("\n  put back from a copy: {}", shown(at).as_str().unwrap_or_default())
     });
+    let what = if meta.copy { "copy of store" } else { "store" };
     format!(
-        "sound: store {:032x}, format version {}, {} shards{restored}\n  entities: {entities}\n  log: {} groups, {} bytes, not \
+        "sound: {what} {:032x}, format version {}, {} shards{restored}\n  entities: {entities}\n  log: {} groups, {} bytes, not \
          yet cut\n  rows: {}, {} bytes",
         meta.incarnation, meta.format_version, meta.shards, groups.0, groups.1, rows.0, rows.1
     )

@@ -308,7 +308,12 @@ fn copies_a_store_and_puts_it_back() {
     check(&format!("store dump {data}"), (0, ""));
     check(&format!("store dump {data} --entity Wallet"), (2, "it knows: none"));
     check(&format!("store dump {copy}"), (2, "there is no store"));
-    check(&format!("store backup {data} {copy}"), (0, "sound: store 00000000000000000000000000000abc"));
+    check(
+        &format!("store backup {data} {copy}"),
+        (0, "sound: copy of store 00000000000000000000000000000abc"),
+    );
+    check(&format!("store dump {copy}"), (0, ""));
+    check(&format!("--json store verify {copy}"), (0, r#""copy":true"#));
     check(&format!("store backup {data} {copy}"), (2, "is there already"));
     check(&format!("--json store restore {copy} {data}"), (2, r#""outcome":"not_done""#));
     check(&format!("store restore {copy} {again}"), (0, "settle as forgotten"));

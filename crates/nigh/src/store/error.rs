@@ -101,6 +101,11 @@ pub enum OpenError {
         /// Of this build.
         asked: u32,
     },
+    /// It is a copy: started on, it would take itself for the first store.
+    Copy {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// Holds state of another shape.
     Shape {
         /// Wire name of the entity.
@@ -234,6 +239,12 @@ impl fmt::Display for OpenError {
                 f,
                 "the store was created with {found} shards, this build asks for {asked}. Keys would part from their \
                  records: set {found} again, or start with an empty directory"
+            ),
+            OpenError::Copy { dir } => write!(
+                f,
+                "{dir} is a copy: started on, it would take itself for the first store, and call not done what was done \
+                 since. Nothing was touched. Put it back with `nigh store restore {dir} DIR`, and start on DIR",
+                dir = dir.display()
             ),
             OpenError::Shape { name, stored, built } => write!(
                 f,

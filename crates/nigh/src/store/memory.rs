@@ -61,7 +61,7 @@ impl MemoryStore {
             swept: GroupId(1),
             ..Kept::default()
         };
-        let meta = Meta { format_version: FORMAT_VERSION, incarnation, shards, restored: None };
+        let meta = Meta { format_version: FORMAT_VERSION, incarnation, shards, restored: None, copy: false };
         MemoryStore { meta, kept: Arc::new(Mutex::new(kept)) }
     }
 

@@ -264,6 +264,8 @@ pub struct Meta {
     pub shards: u32,
     /// When it was put back from a copy, if it was. What was acknowledged between the copy and then is lost.
     pub restored: Option<Time>,
+    /// It is a copy: to be read and to be put back, and not to be started on.
+    pub copy: bool,
 }
 
 /// What to open a store with.

@@ -49,7 +49,9 @@ fn a_copy_holds_what_the_store_held() {
     let [copy, again] = [TestDir::new(), TestDir::new()];
     let verified = backup_dir(&dir.0, &copy.0).expect("it is sound");
     assert_eq!((verified.groups.0, verified.rows.0), (groups, ROWS as u64));
-    assert_eq!(verified, verify_dir(&dir.0).expect("it is sound"), "a copy is the same store");
+    let mut right = verify_dir(&dir.0).expect("it is sound");
+    right.meta.copy = true;
+    assert_eq!(verified, right, "a copy is the same store, and says that it is a copy");
     assert!(dir.contents() == before, "the source was touched");
     assert!(alone(&copy.0));
     let copied = copy.contents();
@@ -57,6 +59,7 @@ fn a_copy_holds_what_the_store_held() {
     fs::create_dir(&again.0).expect("a new directory");
     let restored = restore_dir(&copy.0, &again.0, RESTORE).expect("it is sound");
     assert_eq!((restored.meta.incarnation, restored.meta.restored), (99, Some(RESTORE.at)));
+    assert!(!restored.meta.copy);
     assert_eq!((restored.groups, restored.rows), (verified.groups, verified.rows));
     assert!(copy.contents() == copied, "the copy was touched");
     assert_eq!(held(&again.0), held(&dir.0));
@@ -64,6 +67,32 @@ fn a_copy_holds_what_the_store_held() {
     // Another store: neither file passes beside one of the first.
     again.copy_file(FILES[0], &copy);
     assert!(matches!(verify_dir(&copy.0), Err(OpenError::Mixed { .. })));
+}
+
+/// It would take itself for the first store. All that reads, reads it; a copy of it is a copy.
+#[test]
+fn nobody_starts_on_a_copy() {
+    let (dir, _) = filled();
+    let [copy, again, back] = [TestDir::new(), TestDir::new(), TestDir::new()];
+    backup_dir(&dir.0, &copy.0).expect("it is sound");
+    let before = copy.contents();
+    let refused = copy.open().expect_err("it is a copy");
+    assert!(matches!(refused, OpenError::Copy { .. }), "{refused}");
+    assert!(refused.to_string().contains("nigh store restore"), "{refused}");
+    let sound = verify_dir(&copy.0).expect("it is sound");
+    assert!(sound.meta.copy);
+    nigh::store::read_dir(&copy.0).expect("it is sound").entities().expect("it is sound");
+    assert!(copy.contents() == before, "the copy was touched");
+    assert_eq!(backup_dir(&copy.0, &again.0).expect("it is sound"), sound);
+    compact_dir(&again.0).expect("it is sound");
+    assert!(matches!(again.open(), Err(OpenError::Copy { .. })));
+    // What is put back is started on, and its copy is one again.
+    restore_dir(&again.0, &back.0, RESTORE).expect("it is sound");
+    let opened = back.open().expect("it is a store");
+    let live = TestDir::new();
+    let copied = opened.copier.as_ref().expect("it is on a disk").backup(&live.0).expect("it is sound");
+    assert!(copied.meta.copy);
+    assert!(matches!(live.open(), Err(OpenError::Copy { .. })));
 }
 
 /// A copy of a store that was cut, was not closed, and is larger than what is copied at once.
@@ -162,7 +191,9 @@ fn an_unfinished_copy_is_made_anew() {
     fs::write(unfinished.0.join("log.redb.new"), "half").expect("written");
     backup_dir(&dir.0, &to.0).expect("it is sound");
     assert!(!unfinished.0.exists());
-    assert_eq!(held(&to.0), held(&dir.0));
+    let back = TestDir::new();
+    restore_dir(&to.0, &back.0, RESTORE).expect("it is sound");
+    assert_eq!(held(&back.0), held(&dir.0));
 }
 
 #[test]

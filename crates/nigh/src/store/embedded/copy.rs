@@ -291,14 +291,20 @@ pub(super) fn placed(
     done
 }
 
+/// Of a store, what its copy says of itself.
+pub(super) fn as_copy(meta: Meta) -> Meta {
+    let copy = true; // mutant copy-unmarked: let copy = meta.copy;
+    Meta { copy, ..meta }
+}
+
 /// Copies the store in `dir`, which no process may have open, into the new directory `to`. It is a copy of the
-/// same store: put it back with [`restore_dir`].
+/// same store, and says so, so that nobody starts on it: put it back with [`restore_dir`].
 ///
 /// # Errors
 ///
 /// There is no copy; the store is as it was.
 pub fn backup_dir(dir: &Path, to: &Path) -> Result<Verified, CopyError> {
-    from_dir(dir, to, |meta| meta)
+    from_dir(dir, to, as_copy)
 }
 
 /// Puts the copy in `from` back, as the new store in `dir`: of another incarnation, which knows that what was
@@ -311,7 +317,8 @@ pub fn restore_dir(from: &Path, dir: &Path, restore: Restore) -> Result<Verified
     from_dir(from, dir, |meta| {
         let incarnation = restore.incarnation; // mutant restore-keeps-incarnation: let incarnation = meta.incarnation;
         let restored = Some(restore.at); // mutant restore-untold: let restored = meta.restored;
-        Meta { incarnation, restored, ..meta }
+        let copy = false; // mutant restored-stays-copy: let copy = meta.copy;
+        Meta { incarnation, restored, copy, ..meta }
     })
 }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
-use super::copy::{Source, placed};
+use super::copy::{Source, as_copy, placed};
 use super::files::{LOG_FILE, STATE_FILE};
 use super::meta::guard;
 use super::rows::RedbRows;
@@ -47,7 +47,7 @@ impl Copier {
         // Held to the end: no other process may write what is read here.
         let _rows = self.rows.upgrade().ok_or_else(|| closed(StoreError::Closed))?;
         let source = self.begin(|| {}).map_err(closed)?;
-        placed((&source, &self.dir), to, self.meta, |real| Arc::new(real))
+        placed((&source, &self.dir), to, as_copy(self.meta), |real| Arc::new(real)) // mutant live-copy-unmarked: placed((&source, &self.dir), to, self.meta, |real| Arc::new(real))
     }
 
     /// Begins to read both. `between` is what others do meanwhile, in a test.

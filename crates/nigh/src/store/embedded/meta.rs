@@ -19,6 +19,8 @@ const FORMAT: &str = "format";
 const STORE: &str = "store";
 /// When it was put back from a copy, if it was: nanoseconds since 1970.
 const RESTORED: &str = "restored";
+/// It is a copy, to be put back and not to be started on: 1.
+const COPY: &str = "copy";
 
 /// What a transaction stumbled over.
 pub(super) enum Fault {
@@ -106,7 +108,11 @@ pub(super) fn read(
         Some(_) => Some(Time::from_nanos(number(file, table, Sealer::new(incarnation), RESTORED)?)),
         None => None,
     };
-    Ok(Said::Ours(Meta { format_version, incarnation, shards, restored }))
+    let copy = match table.get(COPY)? {
+        Some(_) => number(file, table, Sealer::new(incarnation), COPY)? > 0,
+        None => false,
+    };
+    Ok(Said::Ours(Meta { format_version, incarnation, shards, restored, copy }))
 }
 
 /// Writes what a new file says of itself.
@@ -117,6 +123,9 @@ pub(super) fn write(table: &mut Table<'_, &'static str, &'static [u8]>, meta: Me
     let sealer = Sealer::new(meta.incarnation);
     if let Some(restored) = meta.restored {
         put(table, sealer, RESTORED, &restored.as_nanos().to_le_bytes())?;
+    }
+    if meta.copy {
+        put(table, sealer, COPY, &1_u64.to_le_bytes())?;
     }
     put(table, sealer, STORE, &value)
 }

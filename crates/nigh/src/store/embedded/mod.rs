@@ -121,6 +121,7 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
                 incarnation: options.incarnation,
                 shards: options.shards,
                 restored: None,
+                copy: false,
             };
             files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
         }
@@ -131,6 +132,10 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     let (log_file, log_db) = open_file(&directory, LOG_FILE, way.clone())?;
     let (state_file, state_db) = open_file(&directory, STATE_FILE, way)?;
     let meta = read_meta(dir, &log_db, &state_db)?;
+    let refused = meta.copy; // mutant copy-started-on: let refused = false;
+    if refused {
+        return Err(OpenError::Copy { dir: dir.to_path_buf() });
+    }
     if meta.shards != options.shards {
         return Err(OpenError::Shards { found: meta.shards, asked: options.shards });
     }
