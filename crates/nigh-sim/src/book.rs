@@ -9,7 +9,7 @@ use std::sync::Arc;
 use nigh::engine::{AnyEntity, Engine};
 use nigh::ledger::Ledger;
 use nigh::perform::{Ask, Identity, Outcome, What};
-use nigh::store::Append;
+use nigh::store::{Append, LogEntry};
 use nigh_proto::Instant;
 use nigh_proto::shards::record::Blob;
 use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, MethodIndex, Ticket};
@@ -479,6 +479,12 @@ impl Book {
         }
     }
 
+    /// A start found this in the log, of which nobody had heard whether it was there.
+    pub(crate) fn found(&mut self, at: u64, entry: &LogEntry) {
+        let LogEntry { shard, epoch, first, next, blob, .. } = entry.clone();
+        self.durable(at, &Append { shard, epoch, first, next, blob });
+    }
+
     pub(crate) fn recovered(&mut self, engine: &Engine) {
         for (shard, epoch, next) in engine.heads() {
             let judged = self.judge.recovered(Instant::from_nanos(now()), shard, epoch, next);
@@ -488,13 +494,8 @@ impl Book {
 
     /// Compares what the owner has in memory with what the log says. All of it is durable.
     pub(crate) fn compare(&mut self, engine: &Engine) {
+        self.compare_states(engine);
         let at = Instant::from_nanos(now());
-        for target in self.judge.entities() {
-            if let Some(snapshot) = engine.snapshot(&target.entity, &target.key) {
-                let judged = self.judge.state_of(at, &target.entity, &target.key, &snapshot);
-                self.check(judged);
-            }
-        }
         let calm = Instant::from_nanos(self.calm_at.unwrap_or(0));
         let judged = self.judge.end(at, calm, std::time::Duration::from_secs(30));
         self.check(judged);
@@ -502,6 +503,17 @@ impl Book {
         let looked =
             std::mem::take(&mut self.finally).into_iter().try_for_each(|look| caught(|| look(&durable)));
         self.check(looked.map_err(|said| format!("finally: {said}")));
+    }
+
+    /// The states alone.
+    pub(crate) fn compare_states(&mut self, engine: &Engine) {
+        let at = Instant::from_nanos(now());
+        for target in self.judge.entities() {
+            if let Some(snapshot) = engine.snapshot(&target.entity, &target.key) {
+                let judged = self.judge.state_of(at, &target.entity, &target.key, &snapshot);
+                self.check(judged);
+            }
+        }
     }
 }
 

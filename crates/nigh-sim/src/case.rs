@@ -7,6 +7,7 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use crate::plan::Planned;
+use crate::sim::Store;
 
 /// Version of the simulator: it changes whenever the same seed leads to another run.
 pub(crate) const SIM_VERSION: u32 = 3;
@@ -17,6 +18,8 @@ pub(crate) struct Case {
     pub(crate) seed: u64,
     /// Name of the topology; None: as the test draws it.
     pub(crate) topology: Option<String>,
+    /// Name of the store; None: as the test draws it.
+    pub(crate) store: Option<String>,
     /// None: as many as the test has.
     pub(crate) clients_max: Option<u16>,
     /// Steps of each client; None: as many as the test has.
@@ -37,6 +40,7 @@ impl Case {
         Case {
             seed,
             topology: None,
+            store: None,
             clients_max: None,
             times_max: None,
             faults: None,
@@ -72,6 +76,9 @@ impl Display for Case {
         }
         if let Some(topology) = &self.topology {
             write!(f, " on={topology}")?;
+        }
+        if let Some(store) = &self.store {
+            write!(f, " store={store}")?;
         }
         if let Some(clients) = self.clients_max {
             write!(f, " clients={clients}")?;
@@ -143,6 +150,10 @@ impl Case {
             }
             "on" if value.is_empty() => return Err("`on=` names no topology".into()),
             "on" => self.topology = Some(value.to_owned()),
+            "store" if Store::named(value).is_none() => {
+                return Err(format!("`store={value}`: write `memory` or `disk`"));
+            }
+            "store" => self.store = Some(value.to_owned()),
             "clients" => self.clients_max = Some(number(name, value)?),
             "times" => self.times_max = Some(number(name, value)?),
             "fifo" => self.fifo = yes(name, value)?,
@@ -152,7 +163,7 @@ impl Case {
                 self.faults = Some(faults.map(Planned::from_str).collect::<Result<_, _>>()?);
             }
             _ => {
-                let known = "seed, sim, lock, on, clients, times, fifo, buggify and faults";
+                let known = "seed, sim, lock, on, store, clients, times, fifo, buggify and faults";
                 return Err(format!("there is no field `{name}`: there are {known}"));
             }
         }

@@ -15,8 +15,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::case::Case;
+use crate::disk::Counts as Befell;
 use crate::minimise::{Minimised, minimise};
 use crate::plan::{Counts, Planned};
+use crate::sim::Store;
 
 mod report;
 
@@ -47,6 +49,10 @@ pub(crate) struct Outcome {
     pub(crate) planned: Vec<Planned>,
     /// The topology that was drawn or given.
     pub(crate) topology: Option<String>,
+    /// The store, if it is another than what tests have that say nothing.
+    pub(crate) store: Option<String>,
+    /// What power losses took from its disk, and left.
+    pub(crate) befell: Befell,
     /// Faults that happened.
     pub(crate) faults: Counts,
     /// A record a line, if it was asked for.
@@ -82,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) seeds: Option<u64>,
     /// `NIGH_SIM_FIRST`.
     pub(crate) first: Option<u64>,
+    /// `NIGH_SIM_STORE`: of every seed, whatever the test says.
+    pub(crate) store: Option<String>,
     /// `NIGH_SIM_BUGGIFY=no`: no point of `buggify!` fires.
     pub(crate) no_points: bool,
     /// `NIGH_SIM_SUMMARY`: a line for programs.
@@ -110,9 +118,19 @@ impl Settings {
             replay: std::env::var("NIGH_SIM").ok(),
             seeds: number("NIGH_SIM_SEEDS")?,
             first: number("NIGH_SIM_FIRST")?,
+            store: Self::store_of(std::env::var("NIGH_SIM_STORE").ok())?,
             no_points: !Self::points_fire(std::env::var("NIGH_SIM_BUGGIFY").ok().as_deref())?,
             summary: Self::summary_of(std::env::var("NIGH_SIM_SUMMARY").ok().as_deref())?,
         })
+    }
+
+    fn store_of(text: Option<String>) -> Result<Option<String>, String> {
+        match text {
+            Some(text) if Store::named(&text).is_none() => {
+                Err(format!("NIGH_SIM_STORE={text}: write `memory` or `disk`"))
+            }
+            text => Ok(text),
+        }
     }
 
     fn points_fire(text: Option<&str>) -> Result<bool, String> {
@@ -180,6 +198,7 @@ struct Sum {
     /// In runs, on a real clock; making a case smaller is none of it.
     spent: Duration,
     faults: Counts,
+    befell: Befell,
     points: BTreeMap<&'static str, bool>,
     failed: u64,
     /// The first [`FAILURES_TOLD_MAX`].
@@ -202,6 +221,9 @@ impl Sum {
         self.events += outcome.events;
         self.simulated += outcome.simulated;
         self.faults.merge(&outcome.faults);
+        for (what, times) in &outcome.befell {
+            *self.befell.entry(what).or_default() += times;
+        }
         for (name, fired) in &outcome.points {
             *self.points.entry(name).or_default() |= fired;
         }
@@ -242,7 +264,8 @@ impl<F: Runs> Harness<'_, F> {
         let first = settings.first.unwrap_or(0);
         let count = settings.seeds.or(self.options.seeds).unwrap_or(SEEDS_DEFAULT);
         let mut sum = Sum::default();
-        let case = |seed| Case { buggify: !settings.no_points, ..Case::of_seed(seed) };
+        let (buggify, store) = (!settings.no_points, &settings.store);
+        let case = |seed| Case { buggify, store: store.clone(), ..Case::of_seed(seed) };
         let mut left = (first..=u64::MAX).take(usize::try_from(count).unwrap_or(usize::MAX)).map(case);
         let mut next: Vec<Case> = left.by_ref().take(AT_ONCE).collect();
         while !next.is_empty() {
@@ -365,6 +388,7 @@ impl<F: Runs> Harness<'_, F> {
         let explicit = Case {
             faults: Some(outcome.planned.clone()),
             topology: outcome.topology.clone(),
+            store: outcome.store.clone(),
             ..case.clone()
         };
         let kind = kind_of(why);

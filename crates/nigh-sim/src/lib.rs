@@ -12,7 +12,8 @@
 //! - [`host`] drives a run: simulated time, tasks, and tokio's timers beside them; [`tasks`] holds the code of all;
 //!   [`agenda`] is what is still to come; [`rng`] is chance; [`points`] decides what `nigh::buggify!` answers.
 //!
-//! Beside all that, [`disk`] runs the real two-file store on a disk that loses what was not synced.
+//! Beside all that, [`disk`] is a disk that loses what was not synced: the real two-file store runs on it, alone or in a
+//! run whose [`Store`] it is.
 //!
 //! Nothing here reads a clock or draws from the system: a run is a function of its seed, its plan of faults and the
 //! program.
@@ -48,7 +49,7 @@ pub use nigh_macros::sim_test as test;
 pub use plan::{Fault, Left, Planned};
 pub use refuted::refuted;
 pub use rng::Rng;
-pub use sim::{Client, Cost, Sim, Topology, trips};
+pub use sim::{Client, Cost, Sim, Store, Topology, trips};
 
 /// What macros write; not for people.
 #[doc(hidden)]

@@ -30,7 +30,7 @@ use crate::points;
 use crate::program::Entities;
 use crate::refused;
 use crate::rng::Rng;
-use crate::sim::{Client, Cost, Kept, MakeCall, MakeClient, Sim, Topology};
+use crate::sim::{Client, Cost, Kept, MakeCall, MakeClient, Sim, Store, Topology};
 use crate::surroundings::{self, nanos};
 use crate::tasks::timers::sleep_until;
 use crate::tasks::{self, Owner};
@@ -45,6 +45,7 @@ const HORIZON: Duration = Duration::from_secs(900);
 const SPANS: std::ops::RangeInclusive<u64> = 200..=3_000;
 /// How often a ticket is settled in vain after faults have ended.
 const SETTLES_MAX: u32 = 12;
+const NO_OWNER_ALONE: &str = "a store on a disk has one owner: `Topology::OneProcess` or `Topology::TwoWebs`";
 /// Claims tried for each key.
 const CLAIMS_MAX: u32 = 4;
 
@@ -142,17 +143,24 @@ fn guarded(case: &Case, look: Look, kept: &Arc<Kept>, scenario: fn(&mut Sim)) ->
 pub(crate) fn run(case: &Case, wants_trace: bool, kept: &Arc<Kept>, scenario: &dyn Fn(&mut Sim)) -> Outcome {
     let mut sim = Sim::new(kept.clone());
     scenario(&mut sim);
-    let topology = topology(case, &sim);
-    match described(&mut sim) {
+    let place = described(&mut sim).and_then(|blueprint| Ok((blueprint, place(case, &sim)?)));
+    match place {
         Err(why) => Outcome { failure: Some(why), ..Outcome::default() },
-        Ok(blueprint) => play(case, wants_trace, kept, sim, blueprint, topology),
+        Ok((blueprint, place)) => play(case, wants_trace, kept, sim, blueprint, place),
     }
 }
 
-/// The seed's topology, unless the case says which.
-fn topology(case: &Case, sim: &Sim) -> Topology {
-    let said = case.topology.as_deref().and_then(Topology::named);
-    said.unwrap_or_else(|| *Rng::of(case.seed, "topology", 0).pick(&sim.topologies))
+/// The seed's topology and store, unless the case says which.
+fn place(case: &Case, sim: &Sim) -> Result<(Topology, Store), String> {
+    let said = case.store.as_deref().and_then(Store::named);
+    let store = said.unwrap_or_else(|| *Rng::of(case.seed, "store", 0).pick(&sim.stores));
+    let said = case.topology.as_deref().and_then(Topology::named).map(|said| vec![said]);
+    let mut topologies = said.unwrap_or_else(|| sim.topologies.clone());
+    topologies.retain(|topology| store.is_for(*topology));
+    if topologies.is_empty() {
+        return Err(NO_OWNER_ALONE.into());
+    }
+    Ok((*Rng::of(case.seed, "topology", 0).pick(&topologies), store))
 }
 
 /// Refuses what cannot run, and says what to write.
@@ -162,6 +170,9 @@ fn described(sim: &mut Sim) -> Result<Blueprint, String> {
     }
     if sim.topologies.is_empty() {
         return Err("`sim.on(&[…])` lists no topology".into());
+    }
+    if sim.stores.is_empty() {
+        return Err("`sim.stores(&[…])` lists no store".into());
     }
     let blueprint = sim.blueprint.take().ok_or("no application: `sim.app(…)` says which to run")?;
     let missing = blueprint.services().find(|name| !sim.stood_in.iter().any(|listed| listed == name));
@@ -217,7 +228,7 @@ fn play(
     kept: &Kept,
     sim: Sim,
     blueprint: Blueprint,
-    topology: Topology,
+    (topology, store): (Topology, Store),
 ) -> Outcome {
     let catalogue = blueprint.catalogue().clone();
     let services = u16::try_from(blueprint.services().count()).unwrap_or(u16::MAX);
@@ -248,7 +259,8 @@ fn play(
         })
     };
     let even = case.fifo;
-    let setup = Setup { seed, blueprint, processes, plan: faults.clone(), calm_at: span, even, clients };
+    let setup =
+        Setup { seed, blueprint, store, processes, plan: faults.clone(), calm_at: span, even, clients };
     surroundings::reset();
     nigh_wire::remember_hashes();
     let points = points::Installed::new(seed, case.buggify);
@@ -273,6 +285,8 @@ fn play(
         events: ended.events + ended.polls,
         simulated: Duration::from_nanos(ended.simulated),
         faults: world.struck,
+        befell: world.befell(),
+        store: (store != Store::Memory).then(|| store.name().to_owned()),
         trace: book.take_trace(),
         points: points.visited(),
         planned: faults,

@@ -49,6 +49,35 @@ impl Topology {
     }
 }
 
+/// What keeps the log and the rows of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Store {
+    /// A model that keeps all it was given: as quick as a simulation can be.
+    Memory,
+    /// The store that production has in its directory, on a simulated disk: a process that dies stops in the middle of what it
+    /// writes, and a power loss takes what was not synced. Not for [`Topology::TwoOwners`]: a directory has one owner.
+    Disk,
+}
+
+impl Store {
+    pub(crate) const ALL: [Store; 2] = [Store::Memory, Store::Disk];
+
+    /// As replay lines have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Store::Memory => "memory",
+            Store::Disk => "disk",
+        }
+    }
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|store| store.name() == name)
+    }
+    /// Whether a run on that topology can have it.
+    pub(crate) fn is_for(self, topology: Topology) -> bool {
+        self == Store::Memory || topology != Topology::TwoOwners
+    }
+}
+
 /// What is made once of an application, however many seeds are run.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
@@ -100,6 +129,7 @@ pub struct Sim {
     pub(crate) blueprint: Option<Blueprint>,
     pub(crate) stood_in: Vec<String>,
     pub(crate) topologies: Vec<Topology>,
+    pub(crate) stores: Vec<Store>,
     pub(crate) clients: Vec<MakeClient>,
     pub(crate) always: Vec<Always>,
     pub(crate) finally: Vec<Finally>,
@@ -123,6 +153,7 @@ impl Sim {
             blueprint: None,
             stood_in: vec![],
             topologies: Topology::ALL.to_vec(),
+            stores: vec![Store::Memory],
             clients: vec![],
             always: vec![],
             finally: vec![],
@@ -165,6 +196,12 @@ impl Sim {
     /// Runs on these topologies only; all three unless said, each seed on one.
     pub fn on(&mut self, topologies: &[Topology]) {
         self.topologies = topologies.to_vec();
+    }
+
+    /// Keeps what lasts in these stores, each seed in one; in memory unless said. A seed on the disk is on one of the
+    /// topologies with one owner.
+    pub fn stores(&mut self, stores: &[Store]) {
+        self.stores = stores.to_vec();
     }
 
     /// That many clients, numbered on from those before, each of which does this. They outlive every process.

@@ -1,7 +1,7 @@
 //! The world of one run: processes, their links and logs, and the faults that befall them.
 //!
 //! Reading order: [`World::handle`] is everything that can happen; `process.rs` opens, runs and ends a process;
-//! `faults.rs` does what a plan says; `network.rs` is what moves between. Nothing here decides what a call comes to:
+//! `store.rs` is what lasts; `faults.rs` does what a plan says; `network.rs` is what moves between. Nothing here decides what a call comes to:
 //! that is nigh's engine, unchanged.
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use nigh::engine::{Blueprint, Engine, Group};
-use nigh::store::{Log, MemoryStore};
+use nigh::store::Log;
 use nigh_proto::placement::Role;
 use nigh_proto::shards::ShardId;
 use nigh_wire::Bytes;
@@ -20,11 +20,15 @@ use crate::host::{self, Stage};
 use crate::network::{Network, Side};
 use crate::plan::{Counts, Planned};
 use crate::rng::Rng;
+use crate::sim::Store;
 use crate::surroundings::{nanos, take_ended, take_touched};
 use crate::tasks::Owner;
 
 mod faults;
 mod process;
+mod store;
+
+use store::Kept;
 
 /// Shards of a simulated store: a few, so that keys of one test share some and not others.
 pub(crate) const SHARDS: u32 = 4;
@@ -104,6 +108,8 @@ struct Running {
 pub(crate) struct Setup {
     pub(crate) seed: u64,
     pub(crate) blueprint: Blueprint,
+    /// Of the disk only with one owner.
+    pub(crate) store: Store,
     /// Role of each process, and whether it asks the owner.
     pub(crate) processes: Vec<(Role, bool)>,
     pub(crate) plan: Vec<Planned>,
@@ -124,7 +130,7 @@ pub(crate) struct World {
     processes: Vec<Process>,
     /// Who owns the entities, as a lookup says.
     owner: u16,
-    store: MemoryStore,
+    store: Kept,
     network: Network,
     rng: Rng,
     pub(crate) board: Arc<Board>,
@@ -143,7 +149,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(setup: Setup, board: Arc<Board>) -> Self {
-        let Setup { seed, blueprint, processes, plan, calm_at, even, clients } = setup;
+        let Setup { seed, blueprint, store, processes, plan, calm_at, even, clients } = setup;
         let process = |(role, dials)| Process {
             role,
             incarnation: 0,
@@ -161,7 +167,7 @@ impl World {
             blueprint,
             processes: processes.into_iter().map(process).collect(),
             owner: 0,
-            store: MemoryStore::new(SHARDS, u128::from(seed)),
+            store: Kept::new(store, seed),
             network: Network::new(seed, even),
             rng: Rng::of(seed, "world", 0),
             board,
@@ -185,6 +191,11 @@ impl World {
     fn running(&mut self, owner: Owner) -> Option<&mut Running> {
         let process = &mut self.processes[usize::from(owner.node)];
         process.up.as_mut().filter(|_| process.incarnation == owner.incarnation)
+    }
+
+    /// What power losses took from the disk, and left.
+    pub(crate) fn befell(&mut self) -> crate::disk::Counts {
+        self.store.disk().map(|disk| disk.befell.clone()).unwrap_or_default()
     }
 
     /// Something is wrong; the first such thing counts.

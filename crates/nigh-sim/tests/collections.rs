@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nigh::prelude::*;
 use nigh::{List, Map, Set};
-use nigh_sim::{Durable, Sim};
+use nigh_sim::{Durable, Sim, Store};
 
 /// A desk with notes on it.
 #[derive(Debug, Default, State)]
@@ -58,8 +58,7 @@ fn agrees(durable: &Durable<'_>) -> bool {
     })
 }
 
-#[nigh_sim::test]
-fn desks_are_in_order(sim: &mut Sim) {
+fn desks(sim: &mut Sim) {
     sim.app(|| nigh::App::new("desks").entity::<Desk>());
     sim.clients(3, |mut client| async move {
         for _ in client.times(30) {
@@ -76,6 +75,17 @@ fn desks_are_in_order(sim: &mut Sim) {
         }
     });
     sim.always("notes, tags and counts agree", agrees);
+}
+
+#[nigh_sim::test]
+fn desks_are_in_order(sim: &mut Sim) {
+    desks(sim);
+}
+
+#[nigh_sim::test]
+fn desks_are_in_order_on_disk(sim: &mut Sim) {
+    desks(sim);
+    sim.stores(&[Store::Disk]);
 }
 
 /// A shelf of boxes: large enough for pages where the simulator makes these small.
@@ -146,8 +156,7 @@ fn shelf_agrees(durable: &Durable<'_>) -> bool {
     })
 }
 
-#[nigh_sim::test]
-fn shelves_in_pages_are_whole(sim: &mut Sim) {
+fn shelves(sim: &mut Sim) {
     sim.app(|| nigh::App::new("shelves").entity::<Shelf>());
     sim.clients(3, |mut client| async move {
         for _ in client.times(30) {
@@ -167,6 +176,17 @@ fn shelves_in_pages_are_whole(sim: &mut Sim) {
         }
     });
     sim.always("counts, boxes and tags agree", shelf_agrees);
+}
+
+#[nigh_sim::test]
+fn shelves_in_pages_are_whole(sim: &mut Sim) {
+    shelves(sim);
+}
+
+#[nigh_sim::test]
+fn shelves_in_pages_are_whole_on_disk(sim: &mut Sim) {
+    shelves(sim);
+    sim.stores(&[Store::Disk]);
 }
 
 /// Seeds that failed once. What they found: an entity that was cleared lost its row while the log still reached back to

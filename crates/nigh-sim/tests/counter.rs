@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nigh::prelude::*;
 use nigh::{CallError, Cause};
-use nigh_sim::{Durable, Sim, trips};
+use nigh_sim::{Durable, Sim, Store, trips};
 
 /// A quarter of a simulation is allocations: this makes more seeds of an hour.
 #[global_allocator]
@@ -55,8 +55,7 @@ fn adds_up(durable: &Durable<'_>) -> bool {
     durable.all::<Counter>().all(|(_, counter)| counter.count + counter.taken == counter.ever)
 }
 
-#[nigh_sim::test]
-fn counters_count(sim: &mut Sim) {
+fn counting(sim: &mut Sim) {
     sim.app(|| nigh::App::new("counter").entity::<Counter>());
     sim.clients(3, |mut client| async move {
         for _ in client.times(20) {
@@ -81,6 +80,17 @@ fn counters_count(sim: &mut Sim) {
     });
     sim.always("what was counted is there or was taken", adds_up);
     sim.budget(Counter::at("a").increment(), trips(1).bytes(400));
+}
+
+#[nigh_sim::test]
+fn counters_count(sim: &mut Sim) {
+    counting(sim);
+}
+
+#[nigh_sim::test]
+fn counters_count_on_disk(sim: &mut Sim) {
+    counting(sim);
+    sim.stores(&[Store::Disk]);
 }
 
 /// R6, R7: what a view says when it panics is of what is durable, too: it never turns out not to have been.

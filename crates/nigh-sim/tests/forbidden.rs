@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use nigh::prelude::*;
-use nigh_sim::{Client, Sim, Topology, refuted};
+use nigh_sim::{Client, Sim, Store, Topology, refuted};
 
 /// Some mistakes show under a fault only; most in the first seed.
 const SEEDS_MAX: u64 = 40;
@@ -118,12 +118,21 @@ fn stand_in_of_nobody(sim: &mut Sim) {
     sim.service::<dyn Bank>(Quiet);
 }
 
+fn placed(sim: &mut Sim, topologies: &[Topology], stores: &[Store]) {
+    with(sim, Quiet);
+    sim.on(topologies);
+    sim.stores(stores);
+}
+
 #[test]
 #[rustfmt::skip] // Rows are read as columns.
 fn a_wrong_description_is_refused() {
     check(without_stand_in,     &["`Bank` has no stand-in: `sim.service::<dyn Bank>(…)` says what answers"]);
     check(stand_in_of_nobody,   &["`Bank` is no service of this application"]);
     check(|sim| sim.service::<dyn Bank>(Quiet), &["`sim.service(…)` comes after `sim.app(…)`"]);
+    check(|sim| placed(sim, &[], &[Store::Disk]), &["`sim.on(&[…])` lists no topology"]);
+    check(|sim| placed(sim, &[Topology::OneProcess], &[]), &["`sim.stores(&[…])` lists no store"]);
+    check(|sim| placed(sim, &[Topology::TwoOwners], &[Store::Disk]), &["a store on a disk has one owner: `Topology::OneProcess` or"]);
     check(|_| (),               &["no application: `sim.app(…)` says which to run"]);
     check(|_| panic!("no way"), &["no way (at ", "forbidden.rs:"]);
 }

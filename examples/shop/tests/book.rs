@@ -49,7 +49,7 @@ mod counted {
     use std::time::Duration;
 
     use nigh::prelude::*;
-    use nigh_sim::{Sim, trips};
+    use nigh_sim::{Sim, Store, trips};
 
     use super::first::Counter;
 
@@ -74,6 +74,7 @@ mod counted {
     fn two_processes_and_doubts(sim: &mut Sim) {
         sim.app(app);
         sim.service::<dyn Mail>(NoMail);
+        sim.stores(&[Store::Memory, Store::Disk]);
         sim.on(&[nigh_sim::Topology::TwoWebs]);
         sim.clients(2, |mut client| async move {
             for _ in client.times(5) {

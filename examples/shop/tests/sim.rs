@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nigh::{Asked, CallError, Settled, Wire};
-use nigh_sim::{Client, Durable, Sim, trips};
+use nigh_sim::{Client, Durable, Sim, Store, trips};
 use shop::cents::Cents;
 use shop::payments::{Card, Charge, Declined, FakeProvider, Payments, PaymentsRef};
 use shop::stock::Stock;
@@ -99,8 +99,7 @@ async fn customer(mut client: Client, money: Money) {
     }
 }
 
-#[nigh_sim::test]
-fn money_is_conserved(sim: &mut Sim) {
+fn money(sim: &mut Sim) {
     sim.app(|| shop::app(FakeProvider::new()));
     sim.service::<dyn Payments>(FakeProvider::new());
     let money = Money::default();
@@ -112,6 +111,18 @@ fn money_is_conserved(sim: &mut Sim) {
     });
     sim.clients(3, move |client| customer(client, money.clone()));
     sim.budget(Wallet::at("ada").hold("of the budget", Cents::ZERO), trips(1).bytes(400));
+}
+
+#[nigh_sim::test]
+fn money_is_conserved(sim: &mut Sim) {
+    money(sim);
+}
+
+/// The same over the store of production, on a disk that loses what was not synced.
+#[nigh_sim::test]
+fn money_is_conserved_on_disk(sim: &mut Sim) {
+    money(sim);
+    sim.stores(&[Store::Disk]);
 }
 
 fn on_shelves(durable: &Durable<'_>) -> u64 {

@@ -7,7 +7,7 @@ use crate::plan::tests::any_planned;
 
 #[test]
 fn each_field_is_read_and_written() {
-    let text = "seed=2589 sim=3 lock=03fa on=two-webs clients=2 times=5 fifo=yes buggify=no \
+    let text = "seed=2589 sim=3 lock=03fa on=two-webs store=disk clients=2 times=5 fifo=yes buggify=no \
                 faults=[350ms crash 1 down 80ms, 2s lose 0 1 never]";
     let case: Case = text.parse().expect("it is right");
     assert_eq!((case.lock, case.clients_max, case.times_max), (Some(0x3fa), Some(2), Some(5)));
@@ -31,6 +31,7 @@ fn wrong_text_says_what_is_wrong() {
     wrong("seed=-1", "`seed=-1`");
     wrong("seed=1 lock=xyz", "`lock=xyz`");
     wrong("seed=1 on=", "`on=` names no topology");
+    wrong("seed=1 store=tape", "write `memory` or `disk`");
     wrong("seed=1 fifo=1", "write `yes` or `no`");
     wrong("seed=1 words", "`words` is no field");
     wrong("seed=1 color=red", "there is no field `color`");
@@ -53,17 +54,20 @@ fn another_lock_is_another_build() {
 fn any_case() -> impl Strategy<Value = Case> {
     let faults = prop::option::of(prop::collection::vec(any_planned(), 0..4));
     let limits = (any::<Option<u16>>(), any::<Option<u32>>(), any::<Option<u16>>());
-    (any::<u64>(), prop::option::of("[a-z0-9-]{1,12}"), limits, faults, any::<bool>(), any::<bool>())
-        .prop_map(|(seed, topology, (clients_max, times_max, lock), faults, fifo, buggify)| Case {
+    let places = (prop::option::of("[a-z0-9-]{1,12}"), prop::option::of("memory|disk"));
+    (any::<u64>(), places, limits, faults, any::<bool>(), any::<bool>()).prop_map(
+        |(seed, (topology, store), (clients_max, times_max, lock), faults, fifo, buggify)| Case {
             seed,
             topology,
+            store,
             clients_max,
             times_max,
             faults,
             fifo,
             buggify,
             lock,
-        })
+        },
+    )
 }
 
 proptest! {

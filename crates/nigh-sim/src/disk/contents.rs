@@ -39,7 +39,8 @@ impl Contents {
         {
             Arc::make_mut(last)[(len % PAGE_SIZE) as usize..].fill(0);
         }
-        self.pages.resize_with(len.div_ceil(PAGE_SIZE) as usize, || Arc::new([0; PAGE_SIZE as usize]));
+        // One page of zeros for all.
+        self.pages.resize(len.div_ceil(PAGE_SIZE) as usize, Arc::new([0; PAGE_SIZE as usize]));
         self.len = len;
     }
 

@@ -1,6 +1,7 @@
 //! The disk as a store sees it: a directory, files, and errors.
 //!
-//! Every change is an [`Operation`], counted from 0 and kept. Nothing here sleeps: a slow sync is a count.
+//! Every change is an [`Operation`], counted from 0 and kept, unless nobody will play it again. Nothing here sleeps: a
+//! slow sync is a count.
 
 use std::fmt;
 use std::io;
@@ -19,7 +20,7 @@ use super::random::Rng;
 pub struct Faults {
     /// The power fails before this operation: it and all later calls return an error.
     pub power_fails_at: Option<u64>,
-    /// This operation, if it is a sync, fails, and its pages are dropped as the seed beside it says. Later ones
+    /// The first sync from this operation on fails, and its pages are dropped as the seed beside it says. Later ones
     /// "succeed", without them.
     pub sync_fails_at: Option<(u64, u64)>,
     /// Before this operation the disk becomes full: so many tries to write, or to make a file longer, find no room.
@@ -34,7 +35,9 @@ pub struct Disk(Arc<Mutex<State>>);
 
 struct State {
     image: Image,
-    operations: Vec<Operation>,
+    performed: u64,
+    /// All of them, if somebody will play them again.
+    operations: Option<Vec<Operation>>,
     faults: Faults,
     power_is_off: bool,
     is_locked: bool,
@@ -51,7 +54,7 @@ struct State {
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Disk").field("operations", &self.operations.len()).finish_non_exhaustive()
+        f.debug_struct("Disk").field("operations", &self.performed).finish_non_exhaustive()
     }
 }
 
@@ -61,7 +64,8 @@ impl Disk {
     pub fn new(image: Image, faults: Faults) -> Self {
         Disk(Arc::new(Mutex::new(State {
             image,
-            operations: Vec::new(),
+            performed: 0,
+            operations: Some(Vec::new()),
             faults,
             power_is_off: false,
             is_locked: false,
@@ -74,6 +78,27 @@ impl Disk {
         })))
     }
 
+    /// As [`new`](Self::new), and forgets what was done to it.
+    pub(crate) fn forgetful(image: Image) -> Self {
+        let disk = Disk::new(image, Faults::default());
+        disk.state().operations = None;
+        disk
+    }
+
+    /// What goes wrong from now on.
+    pub(crate) fn set_faults(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    /// From now on every call returns an error.
+    pub(crate) fn power_off(&self) {
+        self.state().power_is_off = true;
+    }
+
+    pub(crate) fn power_is_off(&self) -> bool {
+        self.state().power_is_off
+    }
+
     /// What it holds now.
     #[must_use]
     pub fn image(&self) -> Image {
@@ -83,7 +108,7 @@ impl Disk {
     /// How many operations changed it, or tried to.
     #[must_use]
     pub fn operation_count(&self) -> u64 {
-        self.state().operations.len() as u64
+        self.state().performed
     }
 
     /// How many syncs were slow.
@@ -104,11 +129,11 @@ impl Disk {
     }
 
     pub(super) fn operations(&self) -> Vec<Operation> {
-        self.state().operations.clone()
+        self.state().operations.clone().unwrap_or_default()
     }
 
     /// Whether the fault it was to have has happened.
-    pub(super) fn sync_has_failed(&self) -> bool {
+    pub(crate) fn sync_has_failed(&self) -> bool {
         self.state().failed.is_some()
     }
 
@@ -124,7 +149,7 @@ impl State {
     }
 
     fn perform(&mut self, operation: Operation) -> io::Result<()> {
-        let number = self.operations.len() as u64;
+        let number = self.performed;
         self.power_is_off |= self.faults.power_fails_at == Some(number);
         self.powered()?;
         self.roomy(number, &operation)?;
@@ -138,17 +163,23 @@ impl State {
             let slow = self.faults.slow_sync_once_in;
             self.slow_syncs += u64::from(slow > 0 && self.syncs.is_multiple_of(slow));
             if let Some((at, seed)) = self.faults.sync_fails_at
-                && at == number
+                && at <= number
+                && self.failed.is_none()
             {
                 self.failed = Some(file);
-                self.operations.push(operation);
+                self.note(operation);
                 self.image.files[file].drop_unsynced(&mut Rng::new(seed));
                 return Err(io::Error::other("lost by the disk"));
             }
         }
         self.image.apply(&operation);
-        self.operations.push(operation);
+        self.note(operation);
         Ok(())
+    }
+
+    fn note(&mut self, operation: Operation) {
+        self.performed += 1;
+        self.operations.iter_mut().for_each(|all| all.push(operation.clone()));
     }
 }
 

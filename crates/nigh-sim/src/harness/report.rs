@@ -16,12 +16,16 @@ fn last_word(name: &str) -> &str {
 
 /// All went well.
 pub(super) fn summary(name: &str, sum: &Sum) -> String {
-    let Sum { seeds, events, simulated, faults, .. } = sum;
+    let Sum { seeds, events, simulated, faults, befell, .. } = sum;
     let seconds = simulated.as_secs();
     let mut text = format!("{}: {seeds} seeds, {events} events, {seconds} s simulated", last_word(name));
     let faults = faults.to_string();
     if !faults.is_empty() {
         text += &format!("\n  faults: {faults}");
+    }
+    if !befell.is_empty() {
+        let befell: Vec<String> = befell.iter().map(|(what, times)| format!("{times} {what}")).collect();
+        text += &format!("\n  disk: {}", befell.join(", "));
     }
     // With one fault in two seeds most runs are calm ones, and a person would not know.
     if sum.faults.total() * 2 < *seeds {

@@ -163,6 +163,10 @@ fn a_summary_says_how_far_it_goes() {
     assert_eq!(Settings::summary_of(Some("first")), Ok(Some(Summary::First)));
     assert_eq!(Settings::summary_of(Some("all")), Ok(Some(Summary::All)));
     assert!(Settings::summary_of(Some("1")).is_err_and(|why| why.starts_with("NIGH_SIM_SUMMARY=1: ")));
+    assert_eq!(Settings::store_of(Some("disk".into())), Ok(Some("disk".into())));
+    assert!(
+        Settings::store_of(Some("tape".into())).is_err_and(|why| why.starts_with("NIGH_SIM_STORE=tape: "))
+    );
     assert_eq!([None, Some("yes"), Some("no")].map(Settings::points_fire), [Ok(true), Ok(true), Ok(false)]);
     assert!(Settings::points_fire(Some("")).is_err_and(|why| why.starts_with("NIGH_SIM_BUGGIFY=: ")));
 }

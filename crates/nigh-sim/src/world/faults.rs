@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::store::OnDisk;
 use super::{Event, World};
 use crate::host::Stage;
 use crate::network::Side;
@@ -143,6 +144,7 @@ impl World {
         self.board.book().note(|| "calm".into());
         self.board.book().calm(stage.now());
         points::stop();
+        self.store.disk().into_iter().for_each(OnDisk::heal);
         for wire in self.network.heal(stage.now()) {
             Side::BOTH.into_iter().for_each(|side| stage.push(stage.now(), Event::Gone(wire, side)));
         }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use nigh::buggify;
 use nigh::engine::{Engine, Options};
-use nigh::store::{AppendError, StoreError};
+use nigh::store::{AppendError, Log, StoreError};
 use nigh_proto::Instant;
 use nigh_proto::shards::ShardId;
 use nigh_wire::Bytes;
 
+use super::store::OnDisk;
 use super::{DIAL_AGAIN, Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
 use crate::host::Stage;
 use crate::network::{Network, Side};
@@ -21,7 +22,7 @@ const CONFIRM: std::ops::RangeInclusive<u64> = 50_000..=20_000_000;
 /// How much longer now and then.
 const SLOW: u64 = 200_000_000;
 /// A process that dies because a point says so is back after this.
-const SOON: Duration = Duration::from_millis(30);
+pub(super) const SOON: Duration = Duration::from_millis(30);
 /// Who connects gives up after this: as nigh does over TCP.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// What entities may take in memory, in bytes. More than those of a run: they are let go by chance, at the points
@@ -47,8 +48,6 @@ impl World {
         }
         self.processes[at].incarnation += 1;
         let owner = self.life(process);
-        let ambient = Surroundings::new(owner, self.seed, self.processes[at].skew.clone());
-        let store = self.store.clone();
         let owners = self.processes.iter().filter(|process| !process.dials).count();
         let options = Options {
             backups: None,
@@ -59,18 +58,11 @@ impl World {
             shared: owners > 1,
             memory_max: MEMORY_MAX,
         };
-        let (blueprint, role) = (&self.blueprint, &self.processes[at].role);
-        let opened = tasks::as_owner(owner, || {
-            catch_unwind(AssertUnwindSafe(|| {
-                Engine::open(blueprint, role, options, ambient, |_| Ok(store.open_beside()))
-            }))
-        });
-        let (engine, log) = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return self.violate(format!("process {process} does not start: {error}")),
-            Err(_) => return self.violate(format!("process {process} panics when it starts")),
-        };
+        let dies_again = std::mem::take(&mut self.processes[at].dies_again);
+        let Some((engine, log)) = self.open(stage, owner, options, dies_again) else { return };
         if log.is_some() {
+            let found = self.store.disk().map_or(vec![], OnDisk::take_found);
+            found.iter().for_each(|entry| self.board.book().found(stage.now(), entry));
             self.board.book().recovered(&engine);
             self.board.book().ledger().taken_up();
         }
@@ -86,9 +78,40 @@ impl World {
         if owns {
             stage.push(stage.now() + nanos(SWEEP_EVERY), Event::Sweep(owner));
         }
-        if std::mem::take(&mut self.processes[at].dies_again) {
+        if dies_again {
             self.crash(stage, process, Some(SOON));
         }
+    }
+
+    /// Opens it on what its last life left; `None`: it is not up.
+    fn open(
+        &mut self,
+        stage: &mut Stage<Event>,
+        owner: Owner,
+        options: Options,
+        dies_again: bool,
+    ) -> Option<(Engine, Option<Box<dyn Log>>)> {
+        let Owner { node, .. } = owner;
+        let process = &mut self.processes[usize::from(node)];
+        let ambient = Surroundings::new(owner, self.seed, process.skew.clone());
+        if let (true, Some(disk)) = (node == self.owner, self.store.disk()) {
+            disk.starts(dies_again, std::mem::take(&mut process.sync_fails));
+        }
+        let (blueprint, role, store) = (&self.blueprint, &process.role, &mut self.store);
+        let opened = tasks::as_owner(owner, || {
+            catch_unwind(AssertUnwindSafe(|| {
+                Engine::open(blueprint, role, options, ambient, |with| store.open(with))
+            }))
+        });
+        let disk_failed = node == self.owner && self.store.disk().is_some_and(|disk| !disk.lives_on());
+        match opened {
+            Ok(Ok(opened)) if !disk_failed => return Some(opened),
+            Ok(Ok(_)) => self.violate(format!("process {node} starts as if its disk had not failed")),
+            Ok(Err(_)) if disk_failed => self.died_while_it_started(stage, owner),
+            Ok(Err(error)) => self.violate(format!("process {node} does not start: {error}")),
+            Err(_) => self.violate(format!("process {node} panics when it starts")),
+        }
+        None
     }
 
     /// Runs code of a process; what unwinds out of it ends the process, or the run.
@@ -123,7 +146,9 @@ impl World {
         self.count(life, &running.engine);
         self.board.book().ledger().lost_process();
         self.board.take(process);
-        if let (Some(group), Some(log)) = (running.group.take(), running.log.as_mut())
+        if let (Some(disk), Some(_)) = (self.store.disk(), &running.log) {
+            disk.dies(life, &mut running);
+        } else if let (Some(group), Some(log)) = (running.group.take(), running.log.as_mut())
             && self.rng.chance(1, 2)
         {
             // The disk had it all the same.
@@ -142,6 +167,9 @@ impl World {
                 at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, other)));
             }
         }
+        if running.log.is_some() {
+            self.lose_disk(life);
+        }
         tasks::as_owner(life, || drop(running));
     }
 
@@ -155,10 +183,13 @@ impl World {
     fn land(
         &mut self,
         now: u64,
-        log: &mut dyn nigh::store::Log,
+        log: &mut dyn Log,
         appends: &[nigh::store::Append],
     ) -> Result<nigh::store::Appended, AppendError> {
         let appended = log.append(appends)?;
+        if let (Some(disk), Some(group)) = (self.store.disk(), appended.group) {
+            disk.heard(group);
+        }
         for (append, item) in appends.iter().zip(&appended.items) {
             if item.is_ok() {
                 self.board.book().durable(now, append);
@@ -254,7 +285,10 @@ impl World {
         let Some(running) = self.running(owner) else { return };
         let (Some(group), Some(mut log)) = (running.group.take(), running.log.take()) else { return };
         let fails = std::mem::take(&mut self.processes[usize::from(owner.node)].sync_fails);
-        let appended = if fails {
+        let appended = if let (true, Some(disk)) = (fails, self.store.disk()) {
+            disk.sync_fails();
+            self.land(stage.now(), log.as_mut(), &group.appends)
+        } else if fails {
             // Nobody knows: it may be on the disk all the same.
             if self.rng.chance(1, 2) {
                 let _ = self.land(stage.now(), log.as_mut(), &group.appends);
@@ -264,6 +298,9 @@ impl World {
             self.land(stage.now(), log.as_mut(), &group.appends)
         };
         if !self.calm && buggify!("process.dies.before.answer") {
+            if let Some(running) = self.running(owner) {
+                running.log = Some(log);
+            }
             return self.crash(stage, owner.node, Some(SOON));
         }
         mark(owner.node);
@@ -288,6 +325,12 @@ impl World {
     }
 
     pub(super) fn sweep(&mut self, stage: &mut Stage<Event>, owner: Owner) {
+        if let (true, Some(disk)) = (self.running(owner).is_some(), self.store.disk())
+            && std::mem::take(&mut self.processes[usize::from(owner.node)].sync_fails)
+        {
+            // Whichever file it is of.
+            disk.sync_fails();
+        }
         let swept = self.within(owner, |world| Some(world.running(owner)?.engine.sweep()));
         let rests = self.running(owner).is_some_and(|running| running.engine.sweep_rests());
         if !rests {
@@ -324,6 +367,7 @@ impl World {
             process.up.iter().for_each(|running| self.count(life, &running.engine));
         }
         board.book().compare_ledgers();
+        self.start_once_more(stage);
         self.closed = true;
     }
 }
