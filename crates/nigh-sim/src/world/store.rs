@@ -97,7 +97,8 @@ impl OnDisk {
         self.found.clear();
         if opened.log.next_group() > self.unheard {
             opened.log.tail(&mut |entry| {
-                if entry.group >= self.unheard {
+                let is_news = entry.group >= self.unheard; // mutant sim-disk-untold: let is_news = false;
+                if is_news {
                     self.found.push(entry);
                 }
             })?;
@@ -114,7 +115,7 @@ impl OnDisk {
 
     /// The book has heard of this group.
     pub(super) fn heard(&mut self, group: GroupId) {
-        self.unheard = self.unheard.max(GroupId(group.0 + 1));
+        self.unheard = self.unheard.max(GroupId(group.0 + 1)); // mutant sim-disk-tells-twice: self.unheard = self.unheard.max(group);
     }
 
     /// The next sync fails.
@@ -142,7 +143,7 @@ impl OnDisk {
 
     /// What was to go wrong does not, if it has not by now.
     pub(super) fn heal(&mut self) {
-        self.disk.set_faults(Faults::default());
+        self.disk.set_faults(Faults::default()); // mutant sim-disk-never-heals: self.disk.power_is_off();
     }
 
     /// Nothing went wrong while its process started, nor will what was to.
@@ -178,7 +179,8 @@ impl OnDisk {
             return String::new();
         }
         let mut befell = Counts::from([(POWER_LOST, 1)]);
-        let left = image.crash(&mut Draws::new(self.rng.next_u64()), Kinds::ALL, &mut befell);
+        let mut draws = Draws::new(self.rng.next_u64());
+        let left = image.crash(&mut draws, Kinds::ALL, &mut befell); // mutant sim-disk-keeps-all: let left = image.settled();
         self.disk = Disk::forgetful(left);
         let told: Vec<String> = befell.iter().map(|(what, times)| format!("{times} {what}")).collect();
         befell.into_iter().for_each(|(what, times)| *self.befell.entry(what).or_default() += times);
@@ -229,3 +231,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
