@@ -83,4 +83,5 @@ fn a_failing_seed_says_how_to_see_it_again() {
     let case = row.strip_suffix("\");").expect("a row is code");
     assert!(catch_unwind(|| nigh_sim::row(failing, case)).is_err(), "{case} fails again");
     nigh_sim::row(plain, "seed=8 on=one-process");
+    nigh_sim::row(plain, "seed=8 on=one-process store=disk");
 }

@@ -22,7 +22,7 @@ use batch::{Batch, Mode, Ran};
 use scenarios::{Built, Scenario};
 use totals::Totals;
 
-/// Seeds of all scenarios together, if nobody says how many: half a minute of one core.
+/// Seeds of all scenarios together, if nobody says how many: a minute of one core, most of it for those on a disk.
 const SEEDS_DEFAULT: u64 = 20_000;
 /// Seeds of one process: it starts in milliseconds, and runs for seconds.
 const BATCH_SEEDS: u64 = 1_000;

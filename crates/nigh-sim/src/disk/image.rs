@@ -108,13 +108,13 @@ impl Image {
             Operation::SetLen(file, len) => self.files[*file].set_len(*len),
             Operation::Sync(file) => {
                 let file = &mut self.files[*file];
-                file.older = file.platter.clone();
                 if file.cache_is_ahead {
+                    file.older = file.platter.clone();
                     // What a failed sync has dropped is not written by the next one.
                     file.unsynced.drain(..).for_each(|change| change.apply(&mut file.platter));
                 } else {
                     file.unsynced.clear();
-                    file.platter = file.cache.clone();
+                    file.older = std::mem::replace(&mut file.platter, file.cache.clone());
                 }
             }
             Operation::DropCached(file) => {

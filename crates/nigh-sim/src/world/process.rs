@@ -95,7 +95,8 @@ impl World {
         let process = &mut self.processes[usize::from(node)];
         let ambient = Surroundings::new(owner, self.seed, process.skew.clone());
         if let (true, Some(disk)) = (node == self.owner, self.store.disk()) {
-            disk.starts(dies_again, std::mem::take(&mut process.sync_fails));
+            let dies = dies_again || !self.calm && buggify!("process.dies.starting");
+            disk.starts(dies, std::mem::take(&mut process.sync_fails));
         }
         let (blueprint, role, store) = (&self.blueprint, &process.role, &mut self.store);
         let opened = tasks::as_owner(owner, || {
