@@ -1,12 +1,13 @@
 //! Makes a failing case small, so that a person can read it: fewer faults, fewer clients, fewer steps, shorter.
 //!
-//! Greedy: each change that still fails stays. Then the questions whether chance in our own code and the order of
-//! tasks matter at all.
+//! Greedy: each change that still fails stays. Then the questions whether the disk, chance in our own code and
+//! the order of tasks matter at all.
 
 use std::time::Duration;
 
 use crate::case::Case;
 use crate::plan::Planned;
+use crate::sim::Store;
 
 /// What the test has is not known here; more clients or steps than this are not tried.
 const CLIENTS_TRIED_MAX: u16 = 64;
@@ -117,8 +118,12 @@ impl<F: FnMut(&Case) -> bool> Search<F> {
         }
     }
 
-    /// Is it our own rare paths, is it the schedule?
+    /// Is it the disk, is it our own rare paths, is it the schedule?
     fn simplify(&mut self) {
+        let (disk, memory) = (Store::Disk.name(), Store::Memory.name());
+        if self.case.store.as_deref() == Some(disk) {
+            self.try_with(|case| case.store = Some(memory.to_owned())); // mutant minimise-keeps-disk: drop(memory.to_owned());
+        }
         self.try_with(|case| case.buggify = false);
         self.try_with(|case| case.fifo = true);
     }

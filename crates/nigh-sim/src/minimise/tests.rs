@@ -48,6 +48,16 @@ fn only_the_cause_is_left() {
 }
 
 #[test]
+fn a_disk_stays_if_it_matters() {
+    let small = |cause: fn(&Case) -> bool| {
+        let on_disk = Case { store: Some("disk".into()), ..case(1) };
+        minimise(on_disk, 1_000, cause).case.store
+    };
+    assert_eq!(small(|_| true).as_deref(), Some("memory"));
+    assert_eq!(small(|case| case.store.as_deref() == Some("disk")).as_deref(), Some("disk"));
+}
+
+#[test]
 fn runs_are_bounded() {
     let mut runs = 0;
     let small = minimise(case(20), 10, |_| {
