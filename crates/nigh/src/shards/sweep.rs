@@ -66,7 +66,7 @@ pub(crate) fn run(
             }
         }
         lasts += u32::from(last);
-        let over = last && !owner.core().memory.has_any_emptied(); // mutant stop-leaves-emptied-rows: let over = last;
+        let over = last && !owner.cores().any(|core| core.memory.has_any_emptied()); // mutant stop-leaves-emptied-rows: let over = last;
         if over || lasts == LAST_SWEEPS_MAX {
             return;
         }
