@@ -258,9 +258,8 @@ fn play(
             tasks::spawn(OUTSIDE, finale(board, left, at, budgets));
         })
     };
-    let even = case.fifo;
-    let setup =
-        Setup { seed, blueprint, store, processes, plan: faults.clone(), calm_at: span, even, clients };
+    let (even, plan) = (case.fifo, faults.clone());
+    let setup = Setup { seed, blueprint, store, processes, plan, calm_at: span, even, clients };
     surroundings::reset();
     nigh_wire::remember_hashes();
     let points = points::Installed::new(seed, case.buggify);

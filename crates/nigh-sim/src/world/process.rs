@@ -28,6 +28,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// What entities may take in memory, in bytes. More than those of a run: they are let go by chance, at the points
 /// `memory.cold` and `memory.cold.swept`.
 const MEMORY_MAX: usize = 1 << 20;
+/// On the disk all is as in production, more or less; of four shards two share a lane.
+const LANES_ON_DISK: u32 = 3;
 /// A sweep that was not done in one step goes on after this.
 const SWEEP_ON: u64 = 2_000_000;
 /// At the end, what is not durable yet is looked at again after this.
@@ -53,7 +55,7 @@ impl World {
             backups: None,
             role: format!("process-{process}"),
             shards: SHARDS,
-            lanes_max: 1,
+            lanes_max: if self.store.disk().is_some() { LANES_ON_DISK } else { 1 },
             has_peer: self.processes[at].dials,
             shared: owners > 1,
             memory_max: MEMORY_MAX,

@@ -167,6 +167,9 @@ impl Memory {
                 Some(first) => self.rowed.changed(shard, name, first),
                 None => self.rowed.unchanged(shard, name),
             }
+        } else if let Some(first) = held.unwritten() {
+            held.written = None;
+            self.rowed.changed(shard, name, first);
         }
         self.cold.loaded(shard, name, held.size);
         self.cells[self.lanes.at(shard)].insert(name.clone(), held);
@@ -251,6 +254,11 @@ impl Memory {
 }
 
 impl Held {
+    /// The first change that is in no row of one that has pages.
+    fn unwritten(&self) -> Option<Position> {
+        self.cell.as_ref()?.paged()?.dirty
+    }
+
     /// Repeats what its rows do not hold, and says where that begins; or where it does not fit, and why.
     fn repeat(&mut self, tail: Tail) -> Result<Option<Position>, (Position, DecodeError)> {
         let mut first = None;

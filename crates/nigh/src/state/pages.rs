@@ -95,6 +95,13 @@ pub(crate) struct PageRow {
     pub(crate) entries: Bytes,
 }
 
+impl PageRow {
+    /// True if it holds no entry: their count stands first.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.first() == Some(&0)
+    }
+}
+
 /// A collection that may have pages.
 pub trait Large: Any {
     /// How many entries it has.

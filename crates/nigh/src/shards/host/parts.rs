@@ -72,6 +72,13 @@ impl Parts {
         for ((at, table), pages) in parts.fields.iter_mut().zip(of_fields) {
             table.load(large_mut(state, *at), pages)?;
         }
+        let entries = parts.fields.iter().map(|(at, _)| large(state, *at).entries()).sum::<usize>();
+        let empty = entries == 0; // mutant empty-pages-stay: let empty = entries > usize::MAX - 1;
+        if let (true, Some(at)) = (empty, parts.changed()) {
+            // What kept them from coming home was never durable: they do now.
+            parts.head.touched = true;
+            parts.head.place(at);
+        }
         Ok(parts)
     }
 

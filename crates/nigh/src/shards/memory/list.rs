@@ -118,7 +118,7 @@ impl Memory {
         let mut start = prefix.clone();
         start.extend_from_slice(after.unwrap_or_default());
         let from = if after.is_some() { Bound::Excluded(&start[..]) } else { Bound::Included(&start[..]) };
-        let (mut rows, mut last, mut bad) = (0, None, None);
+        let (mut rows, mut last, mut bad, mut paged) = (0, None, None, vec![]);
         let cells = &self.cells[self.lanes.at(shard)];
         self.loader.rows.scan(shard, &prefix, from, rows_max, &mut |row_key, row| {
             let order = row_key[prefix.len()..].to_vec();
@@ -129,13 +129,18 @@ impl Memory {
                 return;
             }
             match nigh_wire::decode_stored::<EntityRow>(&row.value) {
-                Ok(entity) if entity.state == *default && !entity.paged => {} // mutant paged-unlisted: Ok(entity) if entity.state == *default => {}
+                Ok(entity) if entity.state == *default && entity.paged => paged.push((order, entity.key)),
+                Ok(entity) if entity.state == *default => {}
                 Ok(entity) => drop(found.insert(order, entity.key)),
                 Err(e) => bad = Some(StoreError::corrupt(format!("a row of shard {}: {e}", shard.0))),
             }
         })?;
         if let Some(error) = bad {
             return Err(error);
+        }
+        for (order, key) in paged {
+            let exists = self.loader.has_entries(shard, &name(&order))?; // mutant paged-unlisted: let exists = false;
+            found.extend(exists.then_some((order, key)));
         }
         let stopped = last.filter(|_| rows == rows_max);
         let lower = match after {

@@ -13,7 +13,7 @@ use nigh_wire::{Bytes, Wire};
 use super::cold::size_of;
 use super::{Held, Loaded, Name};
 use crate::shards::host::{FieldPage, Host};
-use crate::state::Page;
+use crate::state::{Page, PageRow};
 use crate::store::{Rows, StoreError, StoredRow};
 
 /// First byte of the key of an entity's own row in the state file; those of the tables start with another.
@@ -149,6 +149,24 @@ impl Loader {
         let (cell, size) = (Some(cell), size_of(size));
         let held = Held { key, cell, changed: position, written: position, size, used: true };
         Ok(Loaded { held, emptied })
+    }
+
+    /// True if some page of it holds an entry. A crash may leave pages of which none does.
+    pub(super) fn has_entries(&self, shard: ShardId, name: &Name) -> Result<bool, StoreError> {
+        let prefix = self.page_prefix(name);
+        let mut from = Bound::Included(prefix.clone());
+        loop {
+            let mut found = None;
+            let start = from.as_ref().map(Vec::as_slice);
+            self.rows.scan(shard, &prefix, start, 1, &mut |key, row| found = Some((key.to_vec(), row)))?;
+            let Some((key, row)) = found else { return Ok(false) };
+            let page: PageRow = nigh_wire::decode_stored(&row.value)
+                .map_err(|e| StoreError::corrupt(format!("a page of shard {}: {e}", shard.0)))?;
+            if !page.is_empty() {
+                return Ok(true);
+            }
+            from = Bound::Excluded(key);
+        }
     }
 
     fn pages(&self, shard: ShardId, name: &Name) -> Result<Vec<FieldPage>, StoreError> {

@@ -450,3 +450,15 @@ fn the_row_of_what_is_its_default_stays_until_the_log_is_cut() {
     world.crash();
     world.check();
 }
+
+/// A change that was never durable kept empty pages from coming home: after the crash nobody sees them, and they go once the
+/// entity was asked for.
+#[test]
+fn empty_pages_of_a_crash_hold_nothing() {
+    let changed = |change| [Op::Change(change), Op::Sync, Op::Step(1)];
+    let mut ops: Vec<Op> = changed(Change::Replace(17)).into();
+    ops.push(Op::Write(3));
+    ops.extend(changed(Change::Clear));
+    ops.extend([Op::Change(Change::Many(43, 1)), Op::Step(4), Op::Write(4), Op::Write(1), Op::Crash]);
+    run(&ops);
+}
