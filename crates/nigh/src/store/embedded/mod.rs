@@ -113,7 +113,11 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     let from_store = |error| OpenError::from_store(dir, error);
     let lock = locked(&*directory)?;
     match files::look(&*directory).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
-        Holds::Both => {}
+        Holds::Both => {
+            // Whoever gave them their names may have died before these would last, and all that is acknowledged stands behind them.
+            let synced = directory.sync_names(); // mutant found-names-unsynced: let synced = directory.exists(LOG_FILE).map(drop);
+            synced.map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
+        }
         Holds::Missing(name) => return Err(mixed(dir, format!("{name} is missing"))),
         Holds::Nothing => {
             let meta = Meta {
