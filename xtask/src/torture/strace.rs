@@ -19,6 +19,9 @@ const ATTACH_MAX: Duration = Duration::from_secs(10);
 /// strace lets go within this, unless it delays a call.
 const DETACH_MAX: Duration = Duration::from_secs(2);
 
+/// All threads of a process stop within this, unless one is in a call that is delayed.
+const STOP_MAX: Duration = Duration::from_millis(500);
+
 /// Something that happens at a system call.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -57,7 +60,7 @@ impl Fault {
         let mut command = Command::new("strace");
         command.args(self.flags(seen)).args(["-p", &pid.to_string()]).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| format!("strace: {error}"))?;
-        let attached = Attached { child };
+        let attached = Attached { child, pid };
         let begun = Instant::now();
         while begun.elapsed() < ATTACH_MAX {
             match has_all(pid) {
@@ -84,10 +87,35 @@ fn has_all(pid: u32) -> Option<bool> {
 #[derive(Debug)]
 pub struct Attached {
     child: Child,
+    /// Of the process.
+    pid: u32,
+}
+
+impl Attached {
+    /// Stops the process between two of its calls: strace fails one by making it another that does not exist, and let go in
+    /// the midst of it, the process would hear of that.
+    fn stop(&self) {
+        let _ = signal(self.pid, "STOP");
+        let begun = Instant::now();
+        while begun.elapsed() < STOP_MAX && !all_stopped(self.pid).unwrap_or(true) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Whether no thread of a process runs; `None`: it is gone.
+fn all_stopped(pid: u32) -> Option<bool> {
+    let mut all = true;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        all &= status.contains("State:\tT") || status.contains("State:\tt");
+    }
+    Some(all)
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
+        self.stop();
         // Killed, it would leave calls half done; told, it lets each go on. Gone already is as good.
         let _ = signal(self.child.id(), "TERM");
         let begun = Instant::now();
@@ -97,6 +125,7 @@ impl Drop for Attached {
         // In the midst of a long delay it does not listen; that call is let go by the system.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = signal(self.pid, "CONT");
     }
 }
 
