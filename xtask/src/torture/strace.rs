@@ -22,6 +22,9 @@ const DETACH_MAX: Duration = Duration::from_secs(2);
 /// All threads of a process stop within this, unless one is in a call that is delayed.
 const STOP_MAX: Duration = Duration::from_millis(500);
 
+/// A thread that ended, also of a process that its parent has not awaited.
+const ENDED: [&str; 2] = ["\nState:\tZ", "\nState:\tX"];
+
 /// Something that happens at a system call.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -73,14 +76,23 @@ impl Fault {
     }
 }
 
+/// What the system says of each thread of a process that still lives; `None`: it is gone, awaited or not.
+fn threads(pid: u32) -> Option<Vec<String>> {
+    let mut living = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        // A thread that ended meanwhile has no status.
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let ended = status.is_empty() || ENDED.iter().any(|state| status.contains(state)); // mutant the-dead-are-waited-for: let ended = status.is_empty();
+        if !ended {
+            living.push(status);
+        }
+    }
+    (!living.is_empty()).then_some(living)
+}
+
 /// Whether each thread of a process is traced; `None`: it is gone.
 fn has_all(pid: u32) -> Option<bool> {
-    let mut all = true;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        all &= !status.contains("TracerPid:\t0\n");
-    }
-    Some(all)
+    Some(threads(pid)?.iter().all(|status| !status.contains("TracerPid:\t0\n")))
 }
 
 /// strace, at work on a process. Dropped, it lets go.
@@ -105,12 +117,8 @@ impl Attached {
 
 /// Whether no thread of a process runs; `None`: it is gone.
 fn all_stopped(pid: u32) -> Option<bool> {
-    let mut all = true;
-    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
-        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
-        all &= status.contains("State:\tT") || status.contains("State:\tt");
-    }
-    Some(all)
+    let stopped = |status: &String| status.contains("\nState:\tT") || status.contains("\nState:\tt");
+    Some(threads(pid)?.iter().all(stopped))
 }
 
 impl Drop for Attached {
@@ -145,5 +153,24 @@ pub fn missing() -> Option<String> {
         Ok(status) if status.success() => None,
         Ok(status) => Some(format!("strace may not trace here ({status})")),
         Err(error) => Some(format!("no strace: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_ended_is_gone_though_nobody_awaited_it() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let pid = child.id();
+        // Not awaited, it stays listed.
+        while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ") {
+            thread::yield_now();
+        }
+        assert_eq!((has_all(pid), all_stopped(pid)), (None, None));
+        child.wait().unwrap();
+        assert_eq!((has_all(pid), all_stopped(pid)), (None, None));
+        assert_ne!(has_all(std::process::id()), None);
     }
 }
