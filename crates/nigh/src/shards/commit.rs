@@ -21,8 +21,8 @@ use crate::store::{Append, AppendError, Appended, GroupId, Log, ROWS_PER_WRITE_M
 /// What the committer shares with the sweeper and with those who count.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// The last group known to be durable.
-    group: AtomicU64,
+    /// The last group known to be durable. Held until all machines know of it.
+    group: Mutex<GroupId>,
     /// Groups and records appended since the start.
     pub(crate) groups: AtomicU64,
     pub(crate) records: AtomicU64,
@@ -36,11 +36,25 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of a log whose next group this is: those below are durable, and were replayed.
     pub(crate) fn starting_at(next: GroupId) -> Self {
-        Progress { group: AtomicU64::new(next.0.saturating_sub(1)), ..Progress::default() }
+        Progress { group: Mutex::new(GroupId(next.0.saturating_sub(1))), ..Progress::default() }
     }
     /// The last group known to be durable.
     pub(crate) fn group(&self) -> GroupId {
-        GroupId(self.group.load(Ordering::Acquire))
+        self.noted(|| ()).1
+    }
+    /// This group is durable: `tell` tells the machines, lane after lane. No sweep notes anything in the midst of it: it would
+    /// let the log be cut behind records of which the machines still say that they are not durable.
+    pub(crate) fn handle_durable<T>(&self, group: GroupId, tell: impl FnOnce() -> T) -> T {
+        let mut last = self.group.lock().expect("no user code runs under this lock");
+        *last = group;
+        #[rustfmt::skip]
+        let told = tell(); // mutant sweep-amid-a-group: let told = { drop(last); tell() };
+        told
+    }
+    /// What `note` finds of the machines, and the last group they were told of.
+    pub(crate) fn noted<T>(&self, note: impl FnOnce() -> T) -> (T, GroupId) {
+        let group = self.group.lock().expect("no user code runs under this lock");
+        (note(), *group)
     }
     /// Bytes of the log that were not cut.
     pub(crate) fn log_size(&self) -> u64 {
@@ -238,15 +252,15 @@ pub(crate) fn handle_appended(
         let shard = shards[fenced].0;
         exit(format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
-    if let Some(group) = appended.group {
-        progress.group.store(group.0, Ordering::Release);
-    }
     progress.groups.fetch_add(1, Ordering::Relaxed);
     progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
     let records: u64 = appends.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
     owner.set_log_full(is_log_full(log.size_bytes()));
-    let deliveries = released(owner, &shards);
+    let deliveries = match appended.group {
+        Some(group) => progress.handle_durable(group, || released(owner, &shards)),
+        None => released(owner, &shards),
+    };
     if deliveries.len() > HANDED_OUT_HERE_MAX {
         owner.hand_out_elsewhere(deliveries);
     } else {
@@ -267,3 +281,6 @@ fn released(owner: &Owner, shards: &[ShardId]) -> Vec<Delivery> {
     }
     deliveries
 }
+
+#[cfg(test)]
+mod tests;

@@ -286,7 +286,7 @@ impl Owner {
                 self.submit_bye(last, &mut run);
                 continue;
             }
-            // One lane needs no place to be found, but whoever runs it does.
+            // Found once: who runs it needs it, too.
             let shard = work.what.place(&self.routes, self.lanes.shards());
             // What has no place is refused, or read in all: anywhere.
             let lane = shard.map_or(0, |shard| self.lanes.of(shard));

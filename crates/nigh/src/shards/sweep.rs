@@ -168,10 +168,9 @@ impl Sweep {
 
     /// Notes what there is to write back.
     pub(crate) fn begin(owner: &Arc<Owner>, progress: &Progress) -> Self {
-        // What is settled first, then the group, then what there is: what is settled is in groups up to that one, and
-        // what those hold is below the places noted last.
-        let settled = places(owner);
-        let group = progress.group();
+        // What is settled and the last group at once, then what there is: what is settled is in groups up to that one,
+        // and what those hold is below the places noted last.
+        let (settled, group) = progress.noted(|| places(owner));
         let clock = owner.clock.wall();
         owner.cores().for_each(|mut core| core.sweep(clock));
         let since = places(owner);
