@@ -3,13 +3,15 @@
 #![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
 #![allow(missing_docs, reason = "as above")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use nigh::engine::{Ambient, Blueprint, Engine, Options};
 use nigh::prelude::*;
-use nigh::store::{Append, GroupId, Log, MemoryStore, Open};
+use nigh::store::{Append, GroupId, Log, MemoryStore, Open, Opened, RowWrite, Rows, StoreError, StoredRow};
 use nigh::{CallError, List};
 use nigh_proto::Instant;
 use nigh_proto::calls::request::Order;
@@ -154,6 +156,10 @@ impl Page {
 
 /// A process of pages on this store, and its log.
 fn pages(store: &MemoryStore) -> (Engine, Box<dyn Log>) {
+    pages_of(|_| Ok(store.open()))
+}
+
+fn pages_of(opened: impl FnOnce(Open<'_>) -> nigh::Result<Opened>) -> (Engine, Box<dyn Log>) {
     let blueprint = Blueprint::new(App::new("pages").entity::<Page>()).expect("is right");
     let role = Role { entities: ["Page".to_owned()].into(), ..Role::default() };
     let memory_max = usize::MAX / 2;
@@ -166,7 +172,6 @@ fn pages(store: &MemoryStore) -> (Engine, Box<dyn Log>) {
         memory_max,
         backups: None,
     };
-    let opened = |_: Open<'_>| Ok(store.open());
     let (engine, log) = Engine::open(&blueprint, &role, options, Arc::new(Still), opened).expect("starts");
     (engine, log.expect("it owns pages"))
 }
@@ -202,6 +207,64 @@ fn a_sweep_that_waits_looks_when_the_log_moves() {
     let ended = (0..4).any(|_| engine.sweep().expect("writes back"));
     assert!(ended, "what it waited for is durable");
     drop((first, second));
+}
+
+/// Rows, and the bytes of values in each transaction of them.
+struct Weighed {
+    rows: Arc<dyn Rows>,
+    sizes: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Rows for Weighed {
+    fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError> {
+        self.rows.read(shard, key)
+    }
+    fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
+        let size = rows.iter().filter_map(|row| row.value.as_ref()).map(|value| value.len()).sum();
+        self.sizes.lock().expect("holders only push").push(size);
+        self.rows.write(rows)
+    }
+    fn scan(
+        &self,
+        shard: ShardId,
+        prefix: &[u8],
+        from: Bound<&[u8]>,
+        limit: usize,
+        each: &mut dyn FnMut(&[u8], StoredRow),
+    ) -> Result<(), StoreError> {
+        self.rows.scan(shard, prefix, from, limit, each)
+    }
+    fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError> {
+        self.rows.high()
+    }
+    fn swept(&self, below: GroupId) -> Result<(), StoreError> {
+        self.rows.swept(below)
+    }
+}
+
+/// The log's sync waits behind a transaction of rows: a look at memory makes 1 MiB of them at the most, and two looks share
+/// one only if the first made less.
+#[test]
+fn large_rows_are_written_a_few_at_a_time() {
+    let (store, sizes) = (MemoryStore::new(1, 7), Arc::default());
+    let (mut engine, mut log) = pages_of(|_| {
+        let opened = store.open();
+        let rows = Arc::new(Weighed { rows: opened.rows, sizes: Arc::clone(&sizes) });
+        Ok(Opened { rows, ..opened })
+    });
+    let nigh = engine.handle();
+    const TEXT_SIZE: usize = 100_000;
+    let mut context = Context::from_waker(Waker::noop());
+    for page in 0..60u64 {
+        let text = Bytes::from(vec![7; TEXT_SIZE]);
+        let mut call = Box::pin(nigh.call(Page::at(page).write(text)).into_future());
+        assert!(call.as_mut().poll(&mut context).is_pending(), "it is not durable yet");
+        append(&engine, log.as_mut());
+    }
+    while !engine.sweep().expect("writes back") {}
+    let sizes = sizes.lock().expect("holders only push").clone();
+    assert!(sizes.iter().sum::<usize>() > 60 * TEXT_SIZE, "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size < (2 << 20) + 2 * TEXT_SIZE), "{sizes:?}");
 }
 
 /// A process whose log is full refuses, and takes calls again once its log was cut: though nothing is appended meanwhile.

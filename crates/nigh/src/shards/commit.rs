@@ -16,7 +16,7 @@ use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
 use crate::shards::reply::Delivery;
-use crate::store::{Append, AppendError, Appended, GroupId, Log, ROWS_PER_WRITE_MAX, StoreError};
+use crate::store::{Append, AppendError, Appended, GroupId, Log, StoreError};
 
 /// What the committer shares with the sweeper and with those who count.
 #[derive(Default)]
@@ -67,10 +67,10 @@ impl Progress {
     fn take_cut(&self) -> Option<GroupId> {
         self.cut.lock().expect("holders only assign").take()
     }
-    /// How long to wait before the next rows are written, of `dirty` in all, within `spread`.
-    pub(crate) fn pause(&self, now: Instant, spread: Duration, dirty: usize) -> Duration {
+    /// How long to wait before the next rows are written, as many as those before, of `dirty` in all, within `spread`.
+    pub(crate) fn pause(&self, now: Instant, spread: Duration, rows: usize, dirty: usize) -> Duration {
         let mut pace = self.pace.lock().expect("holders only count");
-        pace.wait(now, spread, ROWS_PER_WRITE_MAX, dirty, self.log_size())
+        pace.wait(now, spread, rows, dirty, self.log_size())
     }
     /// Everything below `group` is in the state file.
     pub(crate) fn cut_below(&self, group: GroupId) {

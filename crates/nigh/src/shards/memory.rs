@@ -33,7 +33,7 @@ mod sweep;
 pub(crate) use crate::state::PageRow;
 pub(crate) use list::{ListError, Listed, Listing};
 pub(crate) use load::{ENTITY_ROW, EntityRow, Loading, page_of, page_prefix, row_key};
-pub(crate) use sweep::Written;
+pub(crate) use sweep::{SWEEP_SIZE_MAX, Written};
 
 /// The entities of one lane's shards.
 pub(crate) struct Memory {

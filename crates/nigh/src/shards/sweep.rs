@@ -1,7 +1,7 @@
 //! Writes back what changed and cuts the log behind it, on a thread of its own.
 //!
 //! A sweep notes the last durable group and where each shard's log stood, writes a row for everything that
-//! changed before that, each row in a durable transaction of at most 256, and only then lets the log be cut
+//! changed before that, some hundred rows in each durable transaction, and only then lets the log be cut
 //! below the noted group. A row holds only what is durable in the log. While the disk is full a sweep waits where it is.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use nigh_proto::shards::{Position, ShardId};
 use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::commit::{Progress, ROOM_LOOK_EVERY};
-use crate::shards::memory::{Name, Written};
+use crate::shards::memory::{Name, SWEEP_SIZE_MAX, Written};
 use crate::shards::owner::Owner;
 use crate::shards::records;
 use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
@@ -25,6 +25,11 @@ const DURABLE_WAIT: Duration = Duration::from_millis(2);
 const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// How often the log's length is looked at, in parts of the time between sweeps.
 const LOOKS: u32 = 8;
+
+/// Rows of entities made under one lock: calls of a lane wait for it a quarter of a millisecond or so.
+const ROWS_PER_LOOK_MAX: usize = 256;
+/// Rows for which a transaction is worth its own pages, some 100 KiB: one more look may find as many as there is room for.
+const ROWS_WORTH_WRITING: usize = ROWS_PER_WRITE_MAX - ROWS_PER_LOOK_MAX;
 
 /// At a stop: one for what changed, which gives what became its default a row; one for what was not durable when that began;
 /// and one that removes those rows.
@@ -55,8 +60,8 @@ pub(crate) fn run(
         // While the disk is full, none begins: it would have something to append.
         let begins = progress.group() > swept && !owner.is_disk_full();
         if begins || last {
-            let pause = || {
-                let wait = progress.pause(owner.clock.now(), every, owner.rows_changed());
+            let pause = |rows| {
+                let wait = progress.pause(owner.clock.now(), every, rows, owner.rows_changed());
                 !wait.is_zero() && is_over(stop, wait)
             };
             let waits = || is_over(stop, ROOM_LOOK_EVERY);
@@ -85,14 +90,14 @@ fn sweep(
     rows: &dyn Rows,
     progress: &Progress,
     mut hurries: bool,
-    (mut pause, mut wait): (impl FnMut() -> bool, impl FnMut() -> bool),
+    (mut pause, mut wait): (impl FnMut(usize) -> bool, impl FnMut() -> bool),
 ) -> Result<(GroupId, bool), StoreError> {
     let mut sweep = Sweep::begin(owner, progress);
     loop {
         // Nothing becomes durable on a full disk.
         let mut full = owner.is_disk_full();
         match sweep.step(owner, rows, progress) {
-            Ok(Stepped::On) => hurries = hurries || pause(),
+            Ok(Stepped::On(rows)) => hurries = hurries || pause(rows),
             Ok(Stepped::Waits) if full => {}
             Ok(Stepped::Waits) => std::thread::park_timeout(DURABLE_WAIT),
             Ok(Stepped::Done) => return Ok((sweep.group, hurries)),
@@ -129,6 +134,8 @@ pub(crate) struct Sweep {
     /// A method ran on what was looked at.
     busy: bool,
     writes: Vec<RowWrite>,
+    /// Bytes of their values.
+    size: usize,
     /// What is in them, by lane.
     written: Vec<(usize, Vec<Written>)>,
     /// Shards that gave rows of what they remember of calls.
@@ -147,8 +154,8 @@ struct Left {
 
 /// How far a step of a sweep came.
 pub(crate) enum Stepped {
-    /// There may be more to write.
-    On,
+    /// So many rows were written, and there may be more.
+    On(usize),
     /// Something is not durable yet: later.
     Waits,
     /// All is written back and the log may be cut.
@@ -185,8 +192,8 @@ impl Sweep {
         let left = left.rev().collect();
         let (waiting, stood, given) = (vec![], vec![], vec![]);
         let (stalled, rested, busy) = (false, false, false);
-        let (writes, written) = (vec![], vec![]);
-        Sweep { group, settled, left, waiting, stood, stalled, rested, busy, writes, written, given }
+        let (writes, size, written) = (vec![], 0, vec![]);
+        Sweep { group, settled, left, waiting, stood, stalled, rested, busy, writes, size, written, given }
     }
 
     /// Writes at most one transaction of rows, if there are so many.
@@ -206,9 +213,11 @@ impl Sweep {
         while let Some(left) = self.left.pop() {
             self.collect(owner, left)?;
             let alone = !self.writes.is_empty() && buggify!("sweep.rows.alone");
-            if self.writes.len() >= ROWS_PER_WRITE_MAX || alone {
-                self.write(owner, rows)?;
-                return Ok(Stepped::On);
+            // Large ones sooner: the log's sync waits behind them.
+            let large = self.size >= SWEEP_SIZE_MAX; // mutant large-rows-together: let large = self.size == usize::MAX;
+            let many = large || self.writes.len() >= ROWS_WORTH_WRITING;
+            if many || alone {
+                return Ok(Stepped::On(self.write(owner, rows)?));
             }
         }
         self.write(owner, rows)?;
@@ -253,12 +262,14 @@ impl Sweep {
         self.stood.iter().all(same)
     }
 
-    /// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for.
-    fn write(&mut self, owner: &Owner, rows: &dyn Rows) -> Result<(), StoreError> {
+    /// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for. Returns how many.
+    fn write(&mut self, owner: &Owner, rows: &dyn Rows) -> Result<usize, StoreError> {
+        let count = self.writes.len();
         for chunk in self.writes.chunks(ROWS_PER_WRITE_MAX) {
             rows.write(chunk)?;
         }
         self.writes.clear();
+        self.size = 0;
         for (lane, written) in self.written.drain(..) {
             owner.core(lane).memory.wrote(written);
         }
@@ -267,7 +278,7 @@ impl Sweep {
         }
         // A lane that changes nothing has what nobody asks for, too.
         owner.cores().for_each(|mut core| core.memory.let_written_go());
-        Ok(())
+        Ok(count)
     }
 
     /// Adds rows of what is durable of one shard, and says what is left of it.
@@ -279,7 +290,7 @@ impl Sweep {
         let durable = machine.durable();
         // What was swept changed between two records: the one before is durable.
         let last = Position(durable.0.saturating_sub(1));
-        let changed = machine.dirty_rows(ROWS_PER_WRITE_MAX);
+        let changed = machine.dirty_rows(ROWS_PER_LOOK_MAX);
         self.given.extend((!changed.is_empty()).then_some(shard));
         for (key, row) in changed {
             let position = row.as_ref().map_or(last, |row| row.position.min(last));
@@ -287,11 +298,13 @@ impl Sweep {
             self.writes.push(RowWrite { shard, key: records::row_key(&key), position, value });
         }
         let tables_clean = machine.rows_through() >= since;
-        let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_WRITE_MAX);
+        let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_LOOK_MAX);
         let gone = core.memory.take_gone();
         drop(core);
         drop(gone);
         self.writes.extend(found.rows);
+        let values = self.writes[before..].iter().filter_map(|row| row.value.as_ref());
+        self.size += values.map(|value| value.len()).sum::<usize>();
         self.written.push((owner.lanes().of(shard), found.written));
         left.waits |= found.waits;
         self.busy |= found.busy;

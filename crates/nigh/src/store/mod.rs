@@ -44,7 +44,7 @@ pub const FORMAT_VERSION: u32 = 4;
 
 /// Rows in one call of [`Rows::write`]. From 64 to 1,024 the tail of commits beside it hardly differs while each
 /// transaction is durable; one large sync in front of the log's is what hurts.
-pub const ROWS_PER_WRITE_MAX: usize = 256;
+pub const ROWS_PER_WRITE_MAX: usize = 1024;
 
 /// Bytes of a store's files that are kept in memory, unless the operator gives it less: the inner pages of a state of some
 /// 10 GiB.

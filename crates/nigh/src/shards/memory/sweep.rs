@@ -22,7 +22,7 @@ use crate::state::{Limits, Page, Room};
 use crate::store::RowWrite;
 
 /// Bytes encoded in one step, under the owner's lock, and at most one row more: some 500 µs.
-const SWEEP_SIZE_MAX: usize = 1024 * 1024;
+pub(crate) const SWEEP_SIZE_MAX: usize = 1024 * 1024;
 
 /// What of memory is in rows, by shard of the lane.
 pub(super) struct Rowed {
