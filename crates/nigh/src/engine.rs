@@ -387,22 +387,23 @@ impl Engine {
     /// What there is to append. Only one group is under way at a time.
     pub fn poll_group(&self, log: &mut dyn Log) -> Option<Group> {
         let store = self.store.as_ref()?;
+        commit::look(&store.owner, log);
         if !store.owner.has_appends() && !store.progress.may_cut() {
             return None;
         }
         commit::gather(&store.owner, log, &store.progress)
     }
 
-    /// What became of it.
+    /// What became of it. It is given back if the disk is full: the same is to be appended again, after a while.
+    #[must_use]
     pub fn handle_appended(
         &self,
         log: &dyn Log,
         group: Group,
         appended: std::result::Result<Appended, AppendError>,
-    ) {
-        if let Some(store) = &self.store {
-            commit::handle_appended(&store.owner, log, &store.progress, group, appended);
-        }
+    ) -> Option<Group> {
+        let store = self.store.as_ref()?;
+        commit::handle_appended(&store.owner, log, &store.progress, group, appended)
     }
 
     /// Shards of which is to be asked whether they are still this process's, and under which epoch (R7).

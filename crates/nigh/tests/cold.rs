@@ -180,7 +180,7 @@ fn pages_of(opened: impl FnOnce(Open<'_>) -> nigh::Result<Opened>) -> (Engine, B
 fn append(engine: &Engine, log: &mut dyn Log) {
     if let Some(group) = engine.poll_group(log) {
         let appended = log.append(&group.appends);
-        engine.handle_appended(log, group, appended);
+        assert!(engine.handle_appended(log, group, appended).is_none(), "there is room");
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use nigh::store::{Directory, DirectoryLock};
+use nigh::store::{Directory, DirectoryLock, Reserve};
 use redb::StorageBackend;
 
 use super::image::{FileId, Image, Operation};
@@ -25,6 +25,8 @@ pub struct Faults {
     pub sync_fails_at: Option<(u64, u64)>,
     /// Before this operation the disk becomes full: so many tries to write, or to make a file longer, find no room.
     pub full_at: Option<(u64, u64)>,
+    /// What is held back for that moment is there then: nobody else takes it first.
+    pub room_helps: bool,
     /// One in so many syncs is slow; 0 for none. It is counted, nothing waits.
     pub slow_sync_once_in: u64,
 }
@@ -50,6 +52,8 @@ struct State {
     refused: u64,
     /// One of them since that was asked last.
     was_full: bool,
+    /// What was held back for that was given up, and helps.
+    given: bool,
 }
 
 impl fmt::Debug for State {
@@ -75,6 +79,7 @@ impl Disk {
             failed: None,
             refused: 0,
             was_full: false,
+            given: false,
         })))
     }
 
@@ -87,7 +92,15 @@ impl Disk {
 
     /// What goes wrong from now on.
     pub(crate) fn set_faults(&self, faults: Faults) {
-        self.state().faults = faults;
+        let mut state = self.state();
+        (state.faults, state.refused) = (faults, 0);
+    }
+
+    /// From now on, besides what goes wrong already, the disk is full: before so many operations more, for so many tries.
+    pub(crate) fn fill(&self, after: u64, tries: u64, room_helps: bool) {
+        let mut state = self.state();
+        let full_at = Some((state.performed + after, tries));
+        (state.faults, state.refused) = (Faults { full_at, room_helps, ..state.faults }, 0);
     }
 
     /// From now on every call returns an error.
@@ -124,7 +137,7 @@ impl Disk {
     }
 
     /// Whether something found no room since this was asked last.
-    pub(super) fn take_full(&self) -> bool {
+    pub(crate) fn take_full(&self) -> bool {
         std::mem::take(&mut self.state().was_full)
     }
 
@@ -183,6 +196,26 @@ impl State {
     }
 }
 
+/// What a simulated disk holds back for the moment in which it is full.
+#[derive(Debug)]
+struct Held(Disk);
+
+impl Reserve for Held {
+    fn take(&self, _: u64) -> io::Result<()> {
+        let mut state = self.0.state();
+        let number = state.performed;
+        state.room(number)?;
+        state.given = false;
+        Ok(())
+    }
+
+    fn give(&self) -> io::Result<()> {
+        let mut state = self.0.state();
+        state.given = state.faults.room_helps;
+        Ok(())
+    }
+}
+
 impl State {
     /// Nothing of what finds no room happens.
     fn roomy(&mut self, number: u64, operation: &Operation) -> io::Result<()> {
@@ -191,8 +224,13 @@ impl State {
             Operation::SetLen(file, len) => *len > self.image.files[*file].cache.len(),
             _ => false,
         };
+        if grows && !self.given { self.room(number) } else { Ok(()) }
+    }
+
+    /// Whether there is any.
+    fn room(&mut self, number: u64) -> io::Result<()> {
         let full = |(at, tries)| number >= at && self.refused < tries;
-        if !grows || !self.faults.full_at.is_some_and(full) {
+        if !self.faults.full_at.is_some_and(full) {
             return Ok(());
         }
         (self.refused, self.was_full) = (self.refused + 1, true);
@@ -203,6 +241,10 @@ impl State {
 impl Directory for Disk {
     fn path(&self) -> &Path {
         Path::new("simulated")
+    }
+
+    fn reserve(&self) -> io::Result<Box<dyn Reserve>> {
+        Ok(Box::new(Held(self.clone())))
     }
 
     fn lock(&self) -> io::Result<DirectoryLock> {

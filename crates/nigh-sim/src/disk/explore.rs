@@ -265,8 +265,11 @@ impl Explorer<'_> {
             }
             if operation.kind() == "write" && self.rng.once_in(FULL_ONCE_IN) {
                 self.report.full_disks += 1;
-                let faults =
-                    Faults { full_at: Some((n, 1 + self.rng.below(FULL_TRIES_MAX))), ..Faults::default() };
+                let faults = Faults {
+                    full_at: Some((n, 1 + self.rng.below(FULL_TRIES_MAX))),
+                    room_helps: self.rng.once_in(2),
+                    ..Faults::default()
+                };
                 self.full(played, faults);
             }
             if operation.kind() == "sync" && self.rng.once_in(2) {

@@ -34,6 +34,8 @@ const LANES_ON_DISK: u32 = 3;
 const SWEEP_ON: u64 = 2_000_000;
 /// At the end, what is not durable yet is looked at again after this.
 const LOOK_AGAIN: u64 = 5_000_000;
+/// A group for which the disk has no room is appended again after this.
+const ROOM_LOOK: u64 = 100_000_000;
 /// How long a sync takes when nothing hinders it.
 const SYNC: std::ops::RangeInclusive<u64> = 100_000..=3_000_000;
 
@@ -285,6 +287,11 @@ impl World {
         if !self.calm && buggify!("process.dies.before.append") {
             return self.crash(stage, owner.node, Some(SOON));
         }
+        if let (false, Some(disk)) = (self.calm, self.store.disk())
+            && buggify!("disk.full")
+        {
+            disk.fills();
+        }
         let Some(running) = self.running(owner) else { return };
         let (Some(group), Some(mut log)) = (running.group.take(), running.log.take()) else { return };
         let fails = std::mem::take(&mut self.processes[usize::from(owner.node)].sync_fails);
@@ -307,12 +314,15 @@ impl World {
             return self.crash(stage, owner.node, Some(SOON));
         }
         mark(owner.node);
-        self.within(owner, |world| {
-            let Some(running) = world.running(owner) else { return };
-            running.engine.handle_appended(log.as_ref(), group, appended);
+        let again = self.within(owner, |world| {
+            world.running(owner)?.engine.handle_appended(log.as_ref(), group, appended)
         });
-        if let Some(running) = self.running(owner) {
-            running.log = Some(log);
+        let Some(running) = self.running(owner) else { return };
+        running.log = Some(log);
+        if let Some(group) = again.flatten() {
+            running.group = Some(group);
+            self.board.book().note(|| format!("process {} finds its disk full", owner.node));
+            stage.push(stage.now() + ROOM_LOOK, Event::Synced(owner));
         }
     }
 

@@ -28,6 +28,12 @@ const OPERATIONS_MAX: [u64; 4] = [3, 12, 60, 120];
 
 /// Beside what befell sectors and names.
 const POWER_LOST: &str = "power lost";
+const FULL: &str = "disk full";
+
+/// A disk becomes full before one of so many operations,
+const FULL_AFTER_MAX: u64 = 24;
+/// and finds no room for so many tries: each look takes one.
+const FULL_TRIES_MAX: u64 = 40;
 
 /// See above.
 pub(super) enum Kept {
@@ -77,7 +83,7 @@ pub(super) struct OnDisk {
     unheard: GroupId,
     /// What the last opening found from there on.
     found: Vec<LogEntry>,
-    /// What the power took, and left.
+    /// What the power took, and left, and times without room.
     pub(super) befell: Counts,
 }
 
@@ -123,6 +129,12 @@ impl OnDisk {
         let seed = self.rng.next_u64();
         let sync_fails_at = Some((self.disk.operation_count(), seed));
         self.disk.set_faults(Faults { sync_fails_at, ..Faults::default() });
+    }
+
+    /// It becomes full soon, for a while. What the store holds back for that may be gone when it is given up.
+    pub(super) fn fills(&mut self) {
+        let (after, tries) = (self.rng.below(FULL_AFTER_MAX), 1 + self.rng.below(FULL_TRIES_MAX));
+        self.disk.fill(after, tries, self.rng.chance(1, 2));
     }
 
     /// Its process starts, and may die or see a sync fail before it is there.
@@ -172,6 +184,10 @@ impl OnDisk {
 
     /// It is dead: what is left is for the next one. Says what was lost; one in two times the power failed.
     fn is_dead(&mut self) -> String {
+        let full = u64::from(self.disk.take_full());
+        if full > 0 {
+            *self.befell.entry(FULL).or_default() += full;
+        }
         self.disk.power_off();
         let image = self.disk.image();
         if !self.rng.chance(1, 2) {

@@ -88,12 +88,11 @@ const HANDED_OUT_HERE_MAX: usize = 8;
 /// Appends until told to stop; then what is left. What was swept by then is cut off at once: the next start finds nothing
 /// to repeat.
 pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) {
-    let mut disk = Disk { owner: owner.clone(), full: false };
     loop {
-        disk.look(log.as_mut());
+        look(owner, log.as_mut());
         let stop = {
             let mut signal = owner.signal();
-            while !signal.append && !signal.stop && !disk.full {
+            while !signal.append && !signal.stop && !owner.is_disk_full() {
                 signal = owner.wait_signal(signal);
             }
             if !signal.append && !signal.stop {
@@ -102,8 +101,8 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
             signal.append = false;
             signal.stop
         };
-        while append(owner, log.as_mut(), progress, &mut disk) {
-            disk.look(log.as_mut());
+        while append(owner, log.as_mut(), progress) {
+            look(owner, log.as_mut());
             // Whoever was just answered asks again: on a busy machine one turn of the scheduler fills the next
             // group, and on an idle one this returns at once. More turns make larger groups, and fewer calls.
             std::thread::yield_now();
@@ -120,62 +119,43 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
     }
 }
 
-/// What the committer knows of the disk's room.
-struct Disk {
-    owner: Arc<Owner>,
-    /// As the owner was told.
-    full: bool,
+/// Whether the disk has room for more than what is under way.
+pub(crate) fn look(owner: &Owner, log: &mut dyn Log) {
+    found(owner, !log.has_room());
 }
 
-impl Disk {
-    /// Whether there is room for more than what is under way.
-    fn look(&mut self, log: &mut dyn Log) {
-        self.found(!log.has_room());
+fn found(owner: &Owner, full: bool) {
+    if full == owner.is_disk_full() {
+        return;
     }
+    owner.set_disk_full(full); // mutant full-disk-taken-in: owner.set_disk_full(false);
+    if full {
+        tracing::error!("the disk is full: calls that write are refused as overloaded until there is room");
+    } else {
+        tracing::info!("the disk has room again: calls that write are taken in");
+    }
+}
 
-    fn found(&mut self, full: bool) {
-        if full == self.full {
-            return;
+/// Appends one group, if there is anything to append, once there is room.
+fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
+    let Some(mut group) = gather(owner, log, progress) else { return false };
+    loop {
+        let begun = owner.clock.now();
+        let appended = log.append(&group.appends);
+        let took = owner.clock.now().saturating_since(begun);
+        progress.pace.lock().expect("holders only count").handle_commit(took);
+        match handle_appended(owner, log, progress, group, appended) {
+            None => return true,
+            Some(again) => group = again,
         }
-        self.full = full;
-        self.owner.set_disk_full(full); // mutant full-disk-taken-in: self.owner.set_disk_full(false);
-        if full {
+        let signal = owner.signal();
+        if signal.stop || owner.wait_signal_for(signal, ROOM_LOOK_EVERY).stop {
             tracing::error!(
-                "the disk is full: calls that write are refused as overloaded until there is room"
+                "stopped while the disk is full: calls under way are not done, and were not answered"
             );
-        } else {
-            tracing::info!("the disk has room again: calls that write are taken in");
+            return false;
         }
     }
-
-    /// Appends once there is room; `None` if it was told to stop before. What is not written was not answered either.
-    fn append(&mut self, log: &mut dyn Log, appends: &[Append]) -> Option<Result<Appended, AppendError>> {
-        loop {
-            let appended = log.append(appends);
-            if !matches!(appended, Err(AppendError::Full)) {
-                return Some(appended);
-            }
-            self.found(true);
-            let signal = self.owner.signal();
-            if signal.stop || self.owner.wait_signal_for(signal, ROOM_LOOK_EVERY).stop {
-                tracing::error!(
-                    "stopped while the disk is full: calls under way are not done, and were not answered"
-                );
-                return None;
-            }
-        }
-    }
-}
-
-/// Appends one group, if there is anything to append.
-fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress, disk: &mut Disk) -> bool {
-    let Some(group) = gather(owner, log, progress) else { return false };
-    let begun = owner.clock.now();
-    let Some(appended) = disk.append(log, &group.appends) else { return false };
-    let took = owner.clock.now().saturating_since(begun);
-    progress.pace.lock().expect("holders only count").handle_commit(took);
-    handle_appended(owner, log, progress, group, appended);
-    true
 }
 
 /// What is appended in one durable transaction.
@@ -234,14 +214,19 @@ fn make_room(owner: &Owner, log: &mut dyn Log, progress: &Progress, below: Group
     }
 }
 
-/// The store has said what became of a group: its answers may leave, or the process ends (R9).
+/// The store has said what became of a group: its answers may leave, or the process ends (R9), or it is given back, to be
+/// appended once the disk has room: what is not written was not answered either.
 pub(crate) fn handle_appended(
     owner: &Arc<Owner>,
     log: &dyn Log,
     progress: &Progress,
     group: Group,
     appended: Result<Appended, AppendError>,
-) {
+) -> Option<Group> {
+    if matches!(appended, Err(AppendError::Full)) {
+        found(owner, true);
+        return Some(group); // mutant full-disk-group-dropped: return None;
+    }
     let Group { shards, appends } = group;
     let exit = |why: String| -> ! { owner.clock.end(&why, EXIT_STORE) };
     // R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
@@ -266,6 +251,7 @@ pub(crate) fn handle_appended(
     } else {
         owner.hand_out(deliveries);
     }
+    None
 }
 
 /// These shards are durable: what they let go now. They stand by lane.

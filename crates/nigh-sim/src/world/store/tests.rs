@@ -1,6 +1,6 @@
 //! The store of a run on a disk: what a death leaves, and what the next start says of it.
 
-use nigh::store::{Append, CACHE_SIZE_DEFAULT};
+use nigh::store::{Append, AppendError, CACHE_SIZE_DEFAULT};
 use nigh_proto::shards::Position;
 use nigh_wire::Bytes;
 
@@ -75,11 +75,34 @@ fn a_sync_that_fails_ends_a_start() {
     assert!(disk.lives_on());
 }
 
+/// A full disk is survived: what found no room is appended once there is some, though the power fails then.
+#[test]
+fn a_disk_fills_and_empties() {
+    let mut waited = 0;
+    for seed in 0..50 {
+        let (mut disk, mut opened, epoch) = with_one_group(seed);
+        disk.fills();
+        for group in 1..30 {
+            let mut looks = 0;
+            while let Err(error) = opened.log.append(&[append(epoch, group)]) {
+                assert!(matches!(error, AppendError::Full), "seed {seed}: {error}");
+                (looks, waited) = (looks + 1, waited + 1);
+                assert!(looks <= FULL_TRIES_MAX, "seed {seed}: it stays full");
+            }
+        }
+        disk.is_dead();
+        drop(opened);
+        assert_eq!(held(&open(&mut disk).expect("it is whole")).len(), 30, "seed {seed}");
+    }
+    assert!(waited > 50, "{waited}");
+}
+
 /// What was to go wrong does not once faults have ended.
 #[test]
 fn a_disk_heals() {
     let (mut disk, mut opened, epoch) = with_one_group(4);
     disk.sync_fails();
+    disk.fills();
     disk.heal();
     opened.log.append(&[append(epoch, 1)]).expect("faults have ended");
 }
