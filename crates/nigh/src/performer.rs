@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nigh_proto::calls::caller::{self, Outcome as Settled, PeerId, Serves, What as Started, Writes};
+use nigh_proto::calls::caller::{
+    self, CALL_SIZE_MAX, Outcome as Settled, PeerId, Serves, What as Started, Writes,
+};
 use nigh_proto::calls::request::Refusal;
 use nigh_proto::calls::tally::{Line, Took};
 use nigh_proto::calls::{DEADLINE_DEFAULT, DEADLINE_MAX, RETENTION};
@@ -148,6 +150,10 @@ impl Performer {
         within: Duration,
     ) -> BoxFuture<'static, Outcome> {
         let method = m.index;
+        let unfit = key_too_long(&key); // mutant view-key-unbounded: let unfit = None::<Cause>;
+        if let Some(cause) = unfit {
+            return self.told(Line::Method(method), Outcome::NotDone(cause));
+        }
         let Some(owner) = &self.owner else {
             return self.there(Started::View { method, key, args: args.to_bytes() }, within);
         };
@@ -245,8 +251,13 @@ impl Performer {
         {
             return Err(Cause::TooLarge(format!("an idempotency key has 1 to {} bytes", Keyed::SIZE_MAX)));
         }
-        if key.len() > KEY_SIZE_MAX {
-            return Err(Cause::TooLarge(format!("a key has at most {KEY_SIZE_MAX} bytes encoded")));
+        if let Some(cause) = key_too_long(&key) {
+            return Err(cause);
+        }
+        // Before the fingerprint, which would read all of it: whoever sends too much is to cost little.
+        let size = key.len() + args.len();
+        if size > CALL_SIZE_MAX {
+            return Err(caller::too_large(size));
         }
         Ok(Started::Call(Writes {
             method: m.index,
@@ -306,6 +317,12 @@ fn keyed_id(m: &ServiceMethod, key: &str) -> CallId {
 
 /// A key is at most this long, encoded: it stands in every record.
 pub(crate) const KEY_SIZE_MAX: usize = 1024;
+
+/// What is told whoever asks for an entity with a longer one.
+pub(crate) fn key_too_long(key: &Bytes) -> Option<Cause> {
+    let too_long = key.len() > KEY_SIZE_MAX;
+    too_long.then(|| Cause::TooLarge(format!("a key has at most {KEY_SIZE_MAX} bytes encoded")))
+}
 
 /// The outcome of a call of the caller machine.
 fn outcome(waiting: crate::calls::Waiting, identity: Identity) -> BoxFuture<'static, Outcome> {

@@ -62,21 +62,47 @@ fn lane_of(desk: u64) -> u32 {
     shard % LANES
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_slow_method_holds_up_its_lane_alone() {
-    let node = App::new("lanes").entity::<Desk>().start(Config::memory()).await.expect("starts");
-    let nigh = node.handle();
+const PLACE: &str = "[role.state]\nentities = [\"Desk\"]\n[role.web]\n";
+
+async fn start(config: Config) -> Node {
+    App::new("lanes").entity::<Desk>().place(PLACE).start(config).await.expect("starts")
+}
+
+/// Desks of other lanes than this one's.
+fn elsewhere(than: u64) -> Vec<u64> {
+    let others: Vec<u64> = (1..200).filter(|desk| lane_of(*desk) != lane_of(than)).collect();
+    assert!(others.len() > 150, "keys spread over lanes");
+    others
+}
+
+/// Lets desk 0 take long, asked through this handle, and asks all other lanes the same way.
+async fn others_go_on_beside(nigh: &Nigh) {
+    reach(Stage::Asked);
     let slow = {
         let nigh = nigh.clone();
         tokio::spawn(async move { nigh.call(Desk::at(0).note_slowly()).within(2 * HANGS).await })
     };
     tokio::task::spawn_blocking(|| wait_for(Stage::Runs)).await.expect("it runs");
-    let others: Vec<u64> = (1..200).filter(|desk| lane_of(*desk) != lane_of(0)).collect();
-    assert!(others.len() > 150, "keys spread over lanes");
-    for desk in others {
-        assert_eq!(nigh.call(Desk::at(desk).note()).within(HANGS / 4).await, Ok(1), "desk {desk}");
+    for desk in elsewhere(0) {
+        let noted = nigh.call(Desk::at(desk).note()).within(HANGS / 4).await;
+        assert!(noted.is_ok(), "desk {desk}: {noted:?}");
     }
+    // Who waits in the lane learns when its time is up.
+    let waits = nigh.call(Desk::at(0).note()).within(Duration::from_millis(1)).into_future();
+    let told = tokio::time::timeout(HANGS / 4, waits).await.expect("deadlines pass");
+    assert!(matches!(told, Err(CallError::InDoubt(_) | CallError::NotDone(Cause::Deadline))), "{told:?}");
     reach(Stage::MayEnd);
-    assert_eq!(slow.await.expect("it does not panic"), Ok(1));
-    node.stop().await.expect("stops");
+    assert!(slow.await.expect("it does not panic").is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_slow_method_holds_up_its_lane_alone() {
+    let loopback = Some("127.0.0.1:0".parse().expect("an address"));
+    let state = start(Config { role: Some("state".into()), link: loopback, ..Config::memory() }).await;
+    others_go_on_beside(&state.handle()).await;
+    // Of another process: nor does it hold up the link that brought it.
+    let web = start(Config { role: Some("web".into()), peer: state.link(), ..Config::memory() }).await;
+    others_go_on_beside(&web.handle()).await;
+    web.stop().await.expect("stops");
+    state.stop().await.expect("stops");
 }

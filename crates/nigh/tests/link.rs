@@ -11,7 +11,7 @@ use std::time::Duration;
 use nigh::prelude::*;
 use nigh::{NotSettled, NotSettledCause};
 use nigh_proto::calls::caller::Slot;
-use nigh_proto::calls::request::{CallRequest, Known, Order, Request};
+use nigh_proto::calls::request::{Answer, CallRequest, Known, Order, Request};
 use nigh_proto::link::frame::{self, Frame, Hello, VERSION};
 use nigh_wire::{CallId, CallerId, WireHash};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -329,6 +329,39 @@ async fn a_delayed_duplicate_does_not_execute() {
     raw.send(&Frame::Ask { slot: Slot(2), request: call(9, 8) }).await;
     assert!(matches!(raw.answer().await, Some(Frame::Refuse { .. })));
     assert_eq!(nigh.call(Counter::at("late").value()).await, Ok(2));
+}
+
+/// A peer of ours asks for none; another program is told, and leaves nothing behind that a sweep could not write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_of_a_peer_is_bounded() {
+    let state = state(&Parrot::default()).await;
+    let nigh = state.handle();
+    let digest = nigh.catalogue().digest();
+    let method = |name| nigh.catalogue().index("Counter", name).expect("listed").0;
+    let (within, birth) = (Duration::from_secs(5), wall());
+    let add = |number: u64, key| {
+        Request::Call(CallRequest {
+            id: CallId { caller: CallerId(98), number, birth },
+            method: method("add"),
+            key,
+            args: nigh_wire::encode(&(1u64,)),
+            order: Order::Free,
+            keyed: None,
+            within,
+        })
+    };
+    let value = |key| Request::View { method: method("value"), key, args: nigh_wire::encode(&()), within };
+    let mut raw = Raw::new(state.link().expect("listens"), digest).await;
+    // Two bytes say how long.
+    let key = |size: usize| nigh_wire::encode(&"k".repeat(size - 2));
+    let asked = [add(1, key(1024)), add(2, key(1025)), value(key(1024)), value(key(1025))];
+    for (slot, (request, fits)) in (1..).zip(asked.into_iter().zip([true, false, true, false])) {
+        raw.send(&Frame::Ask { slot: Slot(slot), request }).await;
+        let Some(Frame::Answer { answer, .. }) = raw.answer().await else { panic!("slot {slot}: no answer") };
+        let too_large =
+            matches!(&answer, Answer::NotDone(Cause::TooLarge(why)) if why.contains("1024 bytes"));
+        assert_eq!(too_large, !fits, "slot {slot}: {answer:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

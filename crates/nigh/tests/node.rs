@@ -325,6 +325,14 @@ async fn what_is_too_large_is_not_done() {
     assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
     let told = nigh.call(Wallet::at(long.clone()).deposit(1)).await;
     assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
+    // As long as a key may be, with two bytes that say how long; and one more.
+    let (fits, longer) = ("x".repeat(1022), "x".repeat(1023));
+    assert_eq!(nigh.call(Wallet::at(fits.clone()).deposit(1)).await, Ok(1));
+    assert_eq!(nigh.call(Wallet::at(fits).balance()).await, Ok((1, 0)));
+    let told = nigh.call(Wallet::at(longer.clone()).deposit(1)).await;
+    assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
+    let told = nigh.call(Wallet::at(longer).balance()).await;
+    assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
     let told = nigh.call(Wallet::at("ada").deposit(1)).once("k".repeat(256)).await;
     assert!(matches!(&told, Err(CallError::NotDone(Cause::TooLarge(_)))), "{told:?}");
     let told = nigh.call(Wallet::at("ada").repeat(2 << 20)).await;

@@ -31,7 +31,7 @@ use nigh_wire::{CallId, CallerId, Cause, Fingerprint, NotSettledCause, Ticket, T
 
 use self::ledger::Ledger;
 use self::limits::{AHEAD_MAX, CHECKED_MAX, RETRY_AFTER};
-pub use self::limits::{CALL_SIZE_MAX, CALLS_OPEN_MAX, CallerConfig, Overloaded};
+pub use self::limits::{CALL_SIZE_MAX, CALLS_OPEN_MAX, CallerConfig, Overloaded, too_large};
 use self::open::{Jitter, Open, Seat, Stage};
 pub use self::peer::{PeerFacts, PeerId, Slot};
 use self::schedule::Schedule;
@@ -473,8 +473,7 @@ impl<W> Caller<W> {
 
     fn admit(&mut self, to: PeerId, size: usize) -> Result<(), Outcome> {
         if size > CALL_SIZE_MAX {
-            let why = format!("a call of {size} bytes, at most {CALL_SIZE_MAX}");
-            return Err(Outcome::Answer(Answer::NotDone(Cause::TooLarge(why))));
+            return Err(Outcome::Answer(Answer::NotDone(too_large(size))));
         }
         let CallerConfig { calls_open_max, bytes_open_max } = self.config;
         let peer = self.schedule.peer(to);

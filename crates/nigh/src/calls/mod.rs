@@ -98,15 +98,16 @@ impl Calls {
                 None
             }
         };
-        if let Some(due) = due
-            && due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)
-        {
+        let wake = due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire));
+        // Whoever is woken on this thread is next on it, and a runtime lets no other thread take it over: behind a method that
+        // never returns no deadline would pass.
+        self.submit(work); // mutant timer-behind-method: if wake { self.timer.notify_one() } self.submit(work);
+        if wake {
             self.timer.notify_one();
         }
         if to != PeerId::LOCAL {
             self.link.notify_one();
         }
-        self.submit(work);
         Waiting { calls: self.clone(), handle, outcome }
     }
 
@@ -189,6 +190,13 @@ impl Calls {
         }
     }
 
+    /// As [`Owner::submit_apart`].
+    fn submit_apart(&self, work: Vec<Work>) {
+        if let (false, Some(owner)) = (work.is_empty(), self.owner.get().and_then(Weak::upgrade)) {
+            owner.submit_apart(work);
+        }
+    }
+
     /// Answers of the owner of this process. Called on its threads: what follows is run elsewhere.
     pub(crate) fn handle_local(&self, answers: Vec<(Slot, Result<Answer, Refusal>)>) {
         let (settled, work) = {
@@ -233,7 +241,7 @@ impl Calls {
             (result, settled, self.transmit_local(&mut machine), machine.poll_timeout())
         };
         tell(settled);
-        self.submit(work);
+        self.submit_apart(work);
         if due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)) {
             self.timer.notify_one();
         }
@@ -251,7 +259,8 @@ impl Calls {
             (take_settled(&mut machine), work, due)
         };
         tell(settled);
-        self.submit(work);
+        // Every deadline waits for whoever called this.
+        self.submit_apart(work);
         self.link.notify_one();
         due
     }

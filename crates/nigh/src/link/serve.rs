@@ -9,18 +9,18 @@ use crate::entity::Reply;
 use crate::ledger::Serving;
 use crate::link::end::Local;
 use crate::link::outbox::Outbox;
-use crate::performer::Unwinding;
+use crate::performer::{Unwinding, key_too_long};
 use crate::routes::Route;
 use crate::service::Asked;
 use crate::shards::reply::ReplyTo;
 use crate::shards::work::{Asked as Of, Work};
 use nigh_proto::calls::caller::Slot;
-use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_proto::calls::request::{Answer, CallRequest, Refusal, Request};
 use nigh_proto::calls::tally::{Line, Took};
 use nigh_proto::link::error::LinkError;
 use nigh_proto::link::frame::Frame;
 use nigh_proto::link::serving::Serving as Open;
-use nigh_wire::{CallId, Cause, Value};
+use nigh_wire::{Bytes, CallId, Cause, Value};
 
 /// The serving side of one link.
 pub(crate) struct Server {
@@ -95,6 +95,13 @@ impl Server {
             self.outbox.push(slot, Ok(nobody("an entity: its role is another")));
             return Ok(None);
         }
+        let unfit = key_of(&request).and_then(key_too_long); // mutant peer-key-unbounded: let unfit = None::<Cause>;
+        if let Some(cause) = unfit {
+            // Wherever it is asked, for good: no record has to say so.
+            self.local.calls.beside.turned_away(line, Took::NotDone);
+            self.outbox.push(slot, Ok(Answer::NotDone(cause)));
+            return Ok(None);
+        }
         let (what, _) = asked(request, None).expect("services are served above");
         let reply = ReplyTo::Link(self.outbox.clone(), slot);
         if work.is_empty() {
@@ -151,7 +158,8 @@ impl Server {
 
     pub(crate) fn submit(&self, work: Vec<Work>) {
         if let (Some(owner), false) = (&self.local.owner, work.is_empty()) {
-            owner.submit(work);
+            // All of this link waits for its task.
+            owner.submit_apart(work); // mutant link-runs-methods: owner.submit(work);
         }
     }
 
@@ -168,6 +176,14 @@ impl Server {
                 Err(refusal) => Frame::Refuse { slot, refusal },
             })
             .collect()
+    }
+}
+
+/// The entity that is asked.
+fn key_of(request: &Request) -> Option<&Bytes> {
+    match request {
+        Request::Call(CallRequest { key, .. }) | Request::View { key, .. } => Some(key),
+        Request::Settle { .. } | Request::List { .. } | Request::Serve { .. } => None,
     }
 }
 

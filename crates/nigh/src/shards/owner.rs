@@ -278,6 +278,24 @@ impl Owner {
 
     /// Takes work in, that of a lane in order, and runs it unless somebody else does.
     pub(crate) fn submit(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) {
+        let mut run = self.take_in(work);
+        // Lanes run beside each other; this thread runs the last.
+        let last = run.pop();
+        run.into_iter().for_each(|lane| self.run_elsewhere(lane));
+        last.into_iter().for_each(|lane| self.run(lane));
+    }
+
+    /// As [`Owner::submit`], for tasks that others wait for too: those of links, and the one that keeps the time. They run
+    /// no methods, of which one may take long. In a simulator none does: there is one thread.
+    pub(crate) fn submit_apart(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) {
+        if self.clock.is_watched() {
+            return self.submit(work);
+        }
+        self.take_in(work).into_iter().for_each(|lane| self.run_elsewhere(lane));
+    }
+
+    /// Takes work in, and gives the lanes that whoever brought it is to run.
+    fn take_in(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) -> Vec<usize> {
         let (mut refused, mut run) = (Vec::new(), Vec::new());
         let mut inbox = None::<(usize, MutexGuard<'_, Inbox>)>;
         for mut work in work {
@@ -303,10 +321,7 @@ impl Owner {
         }
         drop(inbox);
         self.hand_out(refused);
-        // Lanes run beside each other; this thread runs the last.
-        let last = run.pop();
-        run.into_iter().for_each(|lane| self.run_elsewhere(lane));
-        last.into_iter().for_each(|lane| self.run(lane));
+        run
     }
 
     /// A caller has gone from all lanes: each learns it behind what it has asked there.

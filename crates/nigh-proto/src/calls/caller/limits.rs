@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nigh_wire::Cause;
+
 use crate::calls::FUTURE_MAX;
 
 /// Calls open towards one peer, and copies under way on one link: 10,000 calls a second at 100 ms each
@@ -37,6 +39,11 @@ pub(super) const AHEAD_MAX: Duration = FUTURE_MAX.checked_div(10).expect("ten is
 /// Tables up to this size are checked whole after every step of a debug build; beyond it that would be
 /// quadratic.
 pub(super) const CHECKED_MAX: usize = 64;
+
+/// What is told whoever asks with more than [`CALL_SIZE_MAX`].
+pub fn too_large(size: usize) -> Cause {
+    Cause::TooLarge(format!("a call of {size} bytes, at most {CALL_SIZE_MAX}"))
+}
 
 /// Nothing was numbered: too much is open towards that peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
