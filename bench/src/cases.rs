@@ -7,16 +7,21 @@
 //! - Single commits while 50,000 entities a second are written back, beside a raw file's.
 //! - Starts after an unclean end, and calls on a few or all of many small entities on disk, with the memory they take.
 //! - Calls beside an entity with a large map that is changed and written back meanwhile.
+//! - A commit over two entities of one home, beside that of one.
+//! - Durable puts beside callers of the same process that send what is too large, panic, or never come back.
 //! - Methods on a tracked map beside a plain one.
 
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::ENTITIES;
 use crate::collections;
 use crate::gates::{Bound, Gate, term};
 use crate::harness::{Case, GROUP, P50, P99, P999, RATE, Ran};
+use crate::homes;
 use crate::large;
+use crate::neighbours::{self, ALONE_P99, GROWN};
 use crate::peers;
 use crate::postgres::Postgres;
 use crate::redis::{self, Redis};
@@ -60,7 +65,37 @@ pub const GATES: &[Gate] = &[
     Gate::ratio("cost of a call on 1,000 hot keys of many, x that with 1,000 entities", term(HOT_OF_FEW, RATE), term(HOT_OF_MANY, RATE), Bound::AtMost(1.3)),
     Gate::alone("MiB of memory for 1,000 hot keys of many", term(HOT_OF_MANY, MEMORY), Bound::AtMost(1024.0)),
     Gate::alone("MiB of memory for all keys of many", term(UNIFORM, MEMORY), Bound::AtMost(1024.0)),
+    // 64 good callers, and 16 that are none: what the issue asks for.
+    beside("p99 of durable puts beside oversized values x alone", BAD[0]),
+    flat("MiB of memory grown meanwhile", BAD[0]),
+    beside("p99 of durable puts beside pushes to full lists x alone", BAD[1]),
+    flat("MiB of memory grown meanwhile", BAD[1]),
+    beside("p99 of durable puts beside keys that are too long x alone", BAD[2]),
+    flat("MiB of memory grown meanwhile", BAD[2]),
+    beside("p99 of durable puts beside methods that panic x alone", BAD[3]),
+    flat("MiB of memory grown meanwhile", BAD[3]),
+    beside("p99 of durable puts in other lanes than a stuck method x alone", BAD[4]),
+    flat("MiB of memory grown meanwhile", BAD[4]),
 ];
+
+const BAD: [&str; 5] = [
+    "neighbours-oversized-values",
+    "neighbours-full-lists",
+    "neighbours-long-keys",
+    "neighbours-panics",
+    "neighbours-a-stuck-method",
+];
+
+/// Nothing that is bad may cost the others more than as much again.
+const fn beside(says: &'static str, case: &'static str) -> Gate {
+    Gate::ratio(says, term(case, P99), term(case, ALONE_P99), Bound::AtMost(2.0))
+}
+
+/// Half of it is what 16 callers have under way: a call of 1 MiB, and its copy. The other half are the good callers' own records, which
+/// take 30 to 40 MiB more in that time when nobody does anything bad. What leaked a kilobyte for each bad call would show.
+const fn flat(says: &'static str, case: &'static str) -> Gate {
+    Gate::alone(says, term(case, GROWN), Bound::AtMost(64.0))
+}
 
 const TAIL: &str = "durable-puts-beside-rows";
 const REOPEN_SMALL: &str = "reopen-1e4";
@@ -111,6 +146,12 @@ pub fn all(entities: u64) -> Vec<Case> {
         cases.add(format!("beside-map-of-{size}"), move |_| large::beside(&data(), entries));
     }
     for callers in CALLERS {
+        cases.add(format!("two-of-a-home-{callers}"), move |_| homes::two_of_a_home(&data(), callers));
+    }
+    for kind in neighbours::Kind::ALL {
+        cases.add(format!("neighbours-{}", kind.name()), move |_| neighbours::beside(&data(), kind));
+    }
+    for callers in CALLERS {
         cases.warmed(format!("raw-echo-{callers}"), move |span| peers::echo(callers, span));
         cases.warmed(format!("service-call-tcp-{callers}"), move |span| subjects::link_call(callers, span));
     }
@@ -135,6 +176,12 @@ impl Cases {
     }
 }
 
+/// What there is to ask for.
+pub fn help() -> String {
+    let names: Vec<String> = all(ENTITIES).into_iter().map(|case| format!("  {}", case.name)).collect();
+    format!("NAME is a part of a case's name; without any, all run:\n{}\n\n{RECORDS}", names.join("\n"))
+}
+
 /// The directory of this run: raw syncs, nigh and all peers write on the same disk.
 fn data() -> PathBuf {
     let target = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.to_owned()));
@@ -147,11 +194,22 @@ durable-call: key u64, state of two numbers, a small change. durable-put: key 40
 postgres-update: pgbench simple-update, prepared, scale 64. redis-set: key 16 B, value 200 B. \
 sqlite-commit: as durable-put, and a row for the caller. durable-puts-beside-rows: as durable-put, 50 due each millisecond; a commit \
 is all 50, from when they were due. reopen: from an unclean end to the first answer, the tail written over random entities of durable-put. \
-hot, uniform: as durable-call, 64 callers on 1,000 or all keys of 1,000 (few) or --entities (many).";
+hot, uniform: as durable-call, 64 callers on 1,000 or all keys of 1,000 (few) or --entities (many). \
+two-of-a-home: as durable-call on one entity, and on two of one home, in turns of 0.5 s. neighbours-KIND: durable-put of 64 callers, in turns of 1 s \
+alone and beside 16 callers in closed loops whose calls are all refused, panic or never return (good-callers: 16 more puts; \
+oversized-values, long-keys: with 5 and 1 ms between two calls, flat-out: without).";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_help_names_every_case() {
+        let help = help();
+        for case in all(1_000_000) {
+            assert!(help.lines().any(|line| line.trim() == case.name), "{}", case.name);
+        }
+    }
 
     /// A gate of a case that is called otherwise would never be judged.
     #[test]

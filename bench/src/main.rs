@@ -2,6 +2,7 @@
 //!
 //! - [`cases`] is what is measured, and what must hold. Start here.
 //! - [`subjects`] is the side of nigh; [`collections`] its tracked ones.
+//! - [`neighbours`] is good callers beside bad ones; [`homes`] a commit over two entities.
 //! - [`tails`] is the slowest of single commits while rows are written back; [`stores`] what a large state costs, at a
 //!   start and in memory.
 //! - [`peers`] is the side of the machine: a disk that syncs, a socket that echoes.
@@ -17,8 +18,10 @@ mod children;
 mod collections;
 mod gates;
 mod harness;
+mod homes;
 mod large;
 mod machine;
+mod neighbours;
 mod peers;
 mod postgres;
 mod redis;
@@ -73,6 +76,10 @@ fn run(args: &[String]) -> Result<bool, String> {
                 entities = number.filter(|entities| *entities >= ENTITIES_MIN).ok_or(USAGE)?;
             }
             "--save" => save = true,
+            "--help" | "-h" => {
+                println!("{USAGE}\n\n{}", cases::help());
+                return Ok(true);
+            }
             flag if flag.starts_with('-') => return Err(format!("`{flag}`: {USAGE}")),
             name => names.push(name.to_owned()),
         }

@@ -5,8 +5,9 @@
 
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 
+use crate::neighbours;
 use crate::peers;
 use crate::stores;
 use crate::subjects;
@@ -28,6 +29,7 @@ pub fn serve(args: &[String]) -> ExitCode {
     let served = match words.as_slice() {
         ["echo"] => runtime.block_on(peers::echo_server()),
         ["link"] => runtime.block_on(subjects::serve_link()),
+        ["neighbours", rest @ ..] => runtime.block_on(neighbours::serve(rest)),
         ["store", rest @ ..] => runtime.block_on(stores::serve(rest)),
         _ => Err(format!("nothing serves as {words:?}")),
     };
@@ -50,7 +52,8 @@ pub fn say(line: impl Display) -> Result<(), String> {
 #[derive(Debug)]
 pub struct Role {
     child: Child,
-    /// What it said.
+    stdout: BufReader<ChildStdout>,
+    /// What it said first.
     pub said: String,
 }
 
@@ -61,12 +64,28 @@ impl Role {
         let program = std::env::current_exe().map_err(told)?;
         let mut command = Command::new(program);
         command.arg(SERVE).args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let child = command.spawn().map_err(told)?;
-        let mut role = Role { child, said: String::new() };
-        let stdout = role.child.stdout.take().expect("stdout is piped");
-        BufReader::new(stdout).read_line(&mut role.said).map_err(told)?;
-        role.said.truncate(role.said.trim_end().len());
+        let mut child = command.spawn().map_err(told)?;
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut role = Role { child, stdout, said: String::new() };
+        role.said = role.next_line()?;
         if role.said.is_empty() { Err(format!("serve {}: it failed", words.join(" "))) } else { Ok(role) }
+    }
+
+    /// What it says next; nothing if it has ended.
+    pub fn next_line(&mut self) -> Result<String, String> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).map_err(|error| error.to_string())?;
+        line.truncate(line.trim_end().len());
+        Ok(line)
+    }
+
+    /// Waits until it ends by itself, and gives its exit status.
+    pub fn ended(&mut self) -> Result<Option<i32>, String> {
+        // Its standard input stays open: without that it would end early. `Child::wait` closes what it has.
+        let stdin = self.child.stdin.take();
+        let status = self.child.wait().map_err(|error| error.to_string())?;
+        drop(stdin);
+        Ok(status.code())
     }
 
     /// What it said, as numbers.

@@ -273,22 +273,27 @@ pub async fn serve(words: &[&str]) -> Result<(), String> {
             node.stop().await.map_err(stopped)?;
             let (count, took) = measured.counted();
             let tail = [P50, P99, P999].map(|name| measured.figure(name).unwrap_or(f64::NAN).to_string());
-            say(format!("{count} {} {} {}", took.as_nanos(), tail.join(" "), memory_kib()?))?;
+            say(format!("{count} {} {} {}", took.as_nanos(), tail.join(" "), memory_kib(MOST)?))?;
         }
         _ => return Err(format!("no store does {words:?}")),
     }
     Ok(())
 }
 
-/// The most that this process held so far.
-fn memory_kib() -> Result<u64, String> {
+/// The most memory that this process held so far, in KiB.
+pub const MOST: &str = "VmHWM:";
+/// What it holds now.
+pub const NOW: &str = "VmRSS:";
+
+/// What the kernel says of this process's memory, in KiB.
+pub fn memory_kib(which: &str) -> Result<u64, String> {
     let status = fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
-    most(&status).ok_or_else(|| "the kernel does not say how much memory this process held".into())
+    kib_of(&status, which).ok_or_else(|| "the kernel does not say how much memory this process holds".into())
 }
 
 /// `VmHWM:     12345 kB`
-fn most(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok())
+fn kib_of(status: &str, which: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix(which)?.split_whitespace().next()?.parse().ok())
 }
 
 #[cfg(test)]
@@ -303,8 +308,9 @@ mod tests {
 
     #[test]
     fn memory_is_read() {
-        assert_eq!(most("Name:\tbench\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n"), Some(12345));
-        assert_eq!(most("Name:\tbench\n"), None);
+        let status = "Name:\tbench\nVmHWM:\t   12345 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!([MOST, NOW].map(|which| kib_of(status, which)), [Some(12345), Some(1)]);
+        assert_eq!(kib_of("Name:\tbench\n", MOST), None);
     }
 
     #[test]

@@ -184,6 +184,39 @@ pub async fn ask<F>(
 where
     F: Future<Output = Result<(), String>> + Send + 'static,
 {
+    let Answered { count, took, nanos } = answered(nigh, callers, span, call).await?;
+    Ok(Measured::new(count, took).with_latencies(nanos))
+}
+
+/// What closed loops came to.
+#[derive(Debug, Default)]
+pub struct Answered {
+    /// Calls answered in the time.
+    pub count: u64,
+    /// The time.
+    pub took: Duration,
+    /// Of each call, also of those that ended later.
+    pub nanos: Vec<u64>,
+}
+
+impl Answered {
+    /// Both, one after the other.
+    pub fn and(mut self, other: Answered) -> Self {
+        self.nanos.extend(other.nanos);
+        Answered { count: self.count + other.count, took: self.took + other.took, nanos: self.nanos }
+    }
+}
+
+/// As [`ask`], and each latency.
+pub async fn answered<F>(
+    nigh: &Nigh,
+    callers: usize,
+    span: Duration,
+    call: impl Fn(Nigh, u64, u64) -> F + Copy + Send + 'static,
+) -> Result<Answered, String>
+where
+    F: Future<Output = Result<(), String>> + Send + 'static,
+{
     let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let begun = Instant::now();
     let mut loops = tokio::task::JoinSet::new();
@@ -207,5 +240,5 @@ where
     while let Some(ended) = loops.join_next().await {
         nanos.extend(ended.map_err(|error| error.to_string())??);
     }
-    Ok(Measured::new(count, took).with_latencies(nanos))
+    Ok(Answered { count, took, nanos })
 }

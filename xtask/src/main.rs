@@ -10,7 +10,7 @@ usage: cargo xtask <chore>
   sim [NAME…] [--seeds N] [--minutes M]  runs many seeds of the simulated tests
   mutants [NAME…] [--list]               plants each known fault and shows which test finds it
   mutants --sim [NAME…] [--seeds 10000]  the same, by seeds of the simulator
-  bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers
+  bench [NAME…] [--rounds 5] [--save]    measures, in release, beside raw peers; `bench --help` lists
   disk [--histories 30]                  crashes the real store before every operation of a simulated disk
   explore [--states 1000000]             tries all orders of events of small worlds of callers and owners
   torture [NAME…] [--rounds 200] [--seed N]  lets misfortune strike the shop and counts the money; `torture help` lists";
