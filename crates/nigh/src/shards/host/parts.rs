@@ -75,9 +75,9 @@ impl Parts {
         let entries = parts.fields.iter().map(|(at, _)| large(state, *at).entries()).sum::<usize>();
         let empty = entries == 0; // mutant empty-pages-stay: let empty = entries > usize::MAX - 1;
         if let (true, Some(at)) = (empty, parts.changed()) {
-            // What kept them from coming home was never durable: they do now.
-            parts.head.touched = true;
-            parts.head.place(at);
+            // What kept them from coming home was never durable: they do now. The head holds no more for that than its row
+            // says: what the log says of it is still to be repeated.
+            parts.head.dirty = Some(at); // mutant empty-pages-hold-all: (parts.head.changed, parts.head.dirty) = (Some(at), Some(at));
         }
         Ok(parts)
     }
@@ -191,7 +191,9 @@ impl Parts {
                 gone.extend(numbers.into_iter().map(|number| (*field, number)));
             }
         }
-        if let (Some(position), Some(_)) = (self.head.changed, self.head.dirty.take()) {
+        if let Some(first) = self.head.dirty.take() {
+            // If nothing but empty pages touched it, it holds what they do.
+            let position = *self.head.changed.get_or_insert(first); // mutant head-of-empty-pages-unwritten: let Some(position) = self.head.changed else { return true };
             let state = self.head_of(state);
             self.head.size = state.len();
             room.spend(state.len());

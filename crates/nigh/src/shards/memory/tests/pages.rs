@@ -462,3 +462,14 @@ fn empty_pages_of_a_crash_hold_nothing() {
     ops.extend([Op::Change(Change::Many(43, 1)), Op::Step(4), Op::Write(4), Op::Write(1), Op::Crash]);
     run(&ops);
 }
+
+/// As above, and the log speaks of what the head holds: which has no row yet, or an older one than the empty pages.
+#[test]
+fn empty_pages_of_a_crash_do_not_speak_for_the_head() {
+    use Change::{Clear, Log, Push, Replace, Tag};
+    let change = Op::Change;
+    let without_head = [change(Log(0)), change(Replace(25)), Op::Sync, Op::Step(5), change(Clear), Op::Sync];
+    let never_durable = [change(Tag(0)), change(Push(0, 0)), Op::Step(4), Op::Step(1), Op::Write(9)];
+    let pages_written = [Op::Step(1), Op::Write(4), Op::Crash];
+    run(&[&without_head[..], &never_durable, &pages_written].concat());
+}
