@@ -177,7 +177,7 @@ impl LinkEnd {
             self.fill_answers();
         }
         if let (Some(to), true) = (self.asks, self.up)
-            && self.local.calls.has_transmit(to)
+            && self.local.calls.has_transmit()
         {
             self.fill_asks(to);
         }

@@ -27,8 +27,8 @@ pub(crate) struct Progress {
     pub(crate) records: AtomicU64,
     /// Bytes of the log that were not cut.
     log_size: AtomicU64,
-    /// The log may be cut below this group.
-    cut: Mutex<Option<GroupId>>,
+    /// The log may be cut below this group; 0: not yet. Groups are numbered from 1 on.
+    cut: AtomicU64,
     pace: Mutex<Pace>,
 }
 
@@ -61,10 +61,10 @@ impl Progress {
     }
     /// True if the log is to be cut.
     pub(crate) fn may_cut(&self) -> bool {
-        self.cut.lock().expect("holders only assign").is_some()
+        self.cut.load(Ordering::Acquire) != 0
     }
     fn take_cut(&self) -> Option<GroupId> {
-        self.cut.lock().expect("holders only assign").take()
+        self.may_cut().then(|| GroupId(self.cut.swap(0, Ordering::AcqRel)))
     }
     /// How long to wait before the next rows are written, as many as those before, of `dirty` in all, within `spread`.
     pub(crate) fn pause(&self, now: Instant, spread: Duration, rows: usize, dirty: usize) -> Duration {
@@ -73,7 +73,7 @@ impl Progress {
     }
     /// Everything below `group` is in the state file.
     pub(crate) fn cut_below(&self, group: GroupId) {
-        *self.cut.lock().expect("holders only assign") = Some(group);
+        self.cut.store(group.0, Ordering::Release);
     }
 }
 
@@ -237,10 +237,11 @@ pub(crate) fn handle_appended(
         exit(format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
     progress.groups.fetch_add(1, Ordering::Relaxed);
-    progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
+    let log_size = log.size_bytes();
+    progress.log_size.store(log_size, Ordering::Relaxed);
     let records: u64 = appends.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
-    owner.set_log_full(is_log_full(log.size_bytes()));
+    owner.set_log_full(is_log_full(log_size));
     let deliveries = match appended.group {
         Some(group) => progress.handle_durable(group, || released(owner, &appends)),
         None => released(owner, &appends),

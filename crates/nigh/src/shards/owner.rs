@@ -54,6 +54,8 @@ pub(crate) struct Owner {
     /// Others may take shards up.
     shared: bool,
     /// How many shards have something to append.
+    /// Somebody else has a shard: nothing leaves it any more, and the process ends.
+    fenced: AtomicBool,
     appendable: Arc<AtomicUsize>,
     /// The log is so long that no more calls are taken until some of it was cut.
     log_full: AtomicBool,
@@ -134,10 +136,11 @@ impl Owner {
             routes,
             lanes,
             lane,
-            records: Mutex::new(Records::new(budget.records_size_max())),
+            records: Mutex::default(),
             budget,
             shared,
             appendable,
+            fenced: AtomicBool::new(false),
             log_full: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
             wake: Condvar::new(),
@@ -271,9 +274,9 @@ impl Owner {
         }
         let core = self.core(lane);
         let running = core.running.as_ref()?;
-        let (_, stuck) = running.stuck.as_ref()?;
+        let (_, permit) = running.permit.as_ref()?;
         let age = self.clock.now().saturating_since(running.since);
-        (stuck.arrival().id == id).then_some(UnderWay::Runs(age))
+        (permit.arrival().id == id).then_some(UnderWay::Runs(age))
     }
 
     /// Takes work in, that of a lane in order, and runs it unless somebody else does.
@@ -376,7 +379,7 @@ impl Owner {
 
     /// True if a shard turned out to be another's.
     pub(crate) fn is_fenced(&self) -> bool {
-        self.shared && self.cores().any(|core| core.taken.is_some())
+        self.fenced.load(Ordering::Acquire)
     }
 
     /// The answer (R7). If it is no, nothing leaves that shard any more, and the process is to end.
@@ -384,7 +387,7 @@ impl Owner {
         let deliveries = {
             let mut core = self.core_of(shard);
             core.machine(shard).handle_confirmed(ours);
-            core.taken = core.taken.or((!ours).then_some(shard));
+            self.fenced.fetch_or(!ours, Ordering::AcqRel);
             core.releases(shard)
         };
         self.hand_out(deliveries);
