@@ -73,9 +73,9 @@ impl DerefMut for Locked<'_> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        let any = self.machine.has_transmit(PEER) || self.machine.has_settled();
+        let any = self.machine.has_transmit(PEER) || self.machine.has_settled(); // mutant link-told-nothing: let any = false;
         self.calls.any.store(any, Ordering::Release);
-        let due = self.machine.poll_timeout().map_or(u64::MAX, Instant::as_nanos);
+        let due = self.machine.poll_timeout().map_or(u64::MAX, Instant::as_nanos); // mutant caller-never-due: let due = u64::MAX;
         self.calls.due.store(due, Ordering::Release);
     }
 }

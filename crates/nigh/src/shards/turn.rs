@@ -227,10 +227,8 @@ impl Owner {
                 done(&core, error);
             }
         }
-        match core.memory.take(shard, name, key) {
-            Ok(cell) => (core, cell),
-            Err(error) => done(&core, error),
-        }
+        let cell = core.memory.take_here(shard, name);
+        (core, cell)
     }
 
     /// Loads entities of which only the log's tail speaks, one lock each: calls go on meanwhile.
