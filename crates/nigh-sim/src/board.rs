@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -25,6 +26,8 @@ type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 pub(crate) struct Board {
     catalogue: Arc<Catalogue>,
     slots: Mutex<Vec<Slot>>,
+    /// By process: rises with each end of it.
+    ends: Vec<AtomicU32>,
     book: Mutex<Book>,
 }
 
@@ -39,8 +42,6 @@ impl std::fmt::Debug for Board {
 struct Slot {
     /// `None` while it is down.
     nigh: Option<Nigh>,
-    /// Rises with each end of the process.
-    ends: u32,
     /// Who waits for it, by what was asked.
     waiting: Vec<(Op, Waker)>,
 }
@@ -63,7 +64,13 @@ impl Board {
     pub(crate) fn new(catalogue: Arc<Catalogue>, processes: u16, book: Book) -> Arc<Self> {
         assert!(processes <= PROCESSES_MAX, "{processes} processes, at most {PROCESSES_MAX}");
         let slots = (0..processes).map(|_| Slot::default()).collect();
-        Arc::new(Board { catalogue, slots: Mutex::new(slots), book: Mutex::new(book) })
+        let ends = (0..processes).map(|_| AtomicU32::new(0)).collect();
+        Arc::new(Board { catalogue, slots: Mutex::new(slots), ends, book: Mutex::new(book) })
+    }
+
+    /// How often a process has ended.
+    fn ends(&self, process: u16) -> u32 {
+        self.ends[usize::from(process)].load(Ordering::Relaxed)
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
@@ -83,7 +90,7 @@ impl Board {
     pub(crate) fn take(&self, process: u16) {
         let (nigh, mut waiting) = {
             let slot = &mut self.slots()[usize::from(process)];
-            slot.ends += 1;
+            self.ends[usize::from(process)].fetch_add(1, Ordering::Relaxed);
             (slot.nigh.take(), std::mem::take(&mut slot.waiting))
         };
         waiting.sort_unstable_by_key(|(op, _)| *op);
@@ -110,10 +117,8 @@ impl Perform for Reach {
     }
 
     fn perform(&self, ask: Ask) -> BoxFuture<Outcome> {
-        let (nigh, ends) = {
-            let slot = &self.board.slots()[usize::from(self.process)];
-            (slot.nigh.clone(), slot.ends)
-        };
+        let ends = self.board.ends(self.process);
+        let nigh = self.board.slots()[usize::from(self.process)].nigh.clone();
         let args = match &ask.what {
             What::Method { args, .. } => args.to_bytes(),
             What::Settle(_) | What::List { .. } => Bytes::new(),
@@ -134,11 +139,12 @@ impl Perform for Reach {
             self.board.book().started(op, id);
         }
         let inner: Option<BoxFuture<Outcome>> = match asked {
-            Ok(future) => Some(Box::pin(future)),
+            Ok(future) => Some(future),
             Err(payload) if is_own_end(payload.as_ref()) => None,
             Err(payload) => resume_unwind(payload),
         };
-        Box::pin(Asking { board: self.board.clone(), process: self.process, ends, op, inner, lost, id })
+        let (board, process, waits) = (self.board.clone(), self.process, false);
+        Box::pin(Asking { board, process, ends, op, inner, lost, id, waits })
     }
 
     fn reserve(&self, ask: &Ask) -> Option<Ticket> {
@@ -210,11 +216,19 @@ struct Asking {
     inner: Option<BoxFuture<Outcome>>,
     lost: Lost,
     id: Option<CallId>,
+    /// It is told when the process ends.
+    waits: bool,
 }
 
 impl Asking {
     fn is_lost(&self) -> bool {
-        self.inner.is_none() || self.board.slots()[usize::from(self.process)].ends != self.ends
+        self.inner.is_none() || self.board.ends(self.process) != self.ends
+    }
+
+    /// It need not be told any more.
+    fn leave(&mut self) -> Option<Waker> {
+        let waits = std::mem::take(&mut self.waits);
+        waits.then(|| self.board.slots()[usize::from(self.process)].leave(self.op)).flatten()
     }
 }
 
@@ -236,14 +250,13 @@ impl Future for Asking {
         touch(this.process);
         match polled {
             Poll::Pending => {
-                let mut slots = this.board.slots();
-                slots[usize::from(this.process)].wait(this.op, context.waker());
+                this.waits = true;
+                this.board.slots()[usize::from(this.process)].wait(this.op, context.waker());
                 Poll::Pending
             }
             Poll::Ready(outcome) => {
                 this.inner = None;
-                let waker = this.board.slots()[usize::from(this.process)].leave(this.op);
-                drop(waker);
+                drop(this.leave());
                 this.board.book().answered(this.op, &outcome);
                 Poll::Ready(outcome)
             }
@@ -254,7 +267,7 @@ impl Future for Asking {
 impl Drop for Asking {
     fn drop(&mut self) {
         // Whoever dropped it let go of the call, which may or may not run.
-        let waker = self.board.slots()[usize::from(self.process)].leave(self.op);
+        let waker = self.leave();
         if self.inner.take().is_some() {
             touch(self.process);
             self.board.book().dropped(self.op);

@@ -20,6 +20,7 @@ use crate::panics::caught;
 use crate::program::Entities;
 use crate::rng::mix;
 use crate::sim::Cost;
+use crate::surroundings::wish;
 use crate::tasks::timers::now;
 
 /// Numbers what was asked in one run.
@@ -198,6 +199,7 @@ impl Book {
     }
     pub(crate) fn violate(&mut self, what: impl Into<String>) {
         self.violation.get_or_insert_with(|| what.into());
+        wish();
     }
     fn check<E: std::fmt::Display>(&mut self, judged: Result<(), E>) {
         if let Err(violation) = judged {
@@ -207,18 +209,17 @@ impl Book {
     /// Nobody asks anything any more: what is left is to compare.
     pub(crate) fn finish(&mut self) {
         self.finished = true;
+        wish();
     }
-    /// What is asked of the world since this was asked last: nothing, nearly always.
-    pub(crate) fn take_wishes(&mut self) -> Option<Wishes> {
-        if !self.finished && !self.wants_calm && self.violation.is_none() {
-            return None;
-        }
+    /// What is asked of the world since this was asked last.
+    pub(crate) fn take_wishes(&mut self) -> Wishes {
         let (calm, finish) = (std::mem::take(&mut self.wants_calm), std::mem::take(&mut self.finished));
-        Some(Wishes { violation: self.violation.take(), calm, finish })
+        Wishes { violation: self.violation.take(), calm, finish }
     }
     /// Clients have done all they wanted: faults may end.
     pub(crate) fn want_calm(&mut self) {
         self.wants_calm = true;
+        wish();
     }
     pub(crate) fn calm(&mut self, at: u64) {
         self.calm_at = Some(at);

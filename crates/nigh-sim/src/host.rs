@@ -318,7 +318,14 @@ impl<'a, W: World> Host<'a, W> {
     }
 
     /// Bare tokio tasks that appeared are of the node whose code ran last.
+    #[inline]
     fn count_bare(&mut self) {
+        if self.metrics.is_some() {
+            self.count_those();
+        }
+    }
+
+    fn count_those(&mut self) {
         let alive = self.alive();
         if alive > self.bare
             && let Some(owner) = tasks::last()

@@ -39,7 +39,8 @@ impl Side {
 /// One link, from its making until both ends are gone.
 pub(crate) struct Wire {
     owners: [Owner; 2],
-    ends: [Option<EngineLink>; 2],
+    /// Each in a box: a list of links grows, and they are large.
+    ends: [Option<Box<EngineLink>>; 2],
     /// When the last piece towards this side arrives: none overtakes it.
     arrives: [u64; 2],
     /// For when the timer of this end is set.
@@ -55,15 +56,15 @@ impl Wire {
         self.owners[side.at()]
     }
     pub(crate) fn end(&mut self, side: Side) -> Option<&mut EngineLink> {
-        self.ends[side.at()].as_mut()
+        self.ends[side.at()].as_deref_mut()
     }
     pub(crate) fn has(&self, side: Side) -> bool {
         self.ends[side.at()].is_some()
     }
     pub(crate) fn put(&mut self, side: Side, end: EngineLink) {
-        self.ends[side.at()] = Some(end);
+        self.ends[side.at()] = Some(Box::new(end));
     }
-    pub(crate) fn take(&mut self, side: Side) -> Option<EngineLink> {
+    pub(crate) fn take(&mut self, side: Side) -> Option<Box<EngineLink>> {
         self.ends[side.at()].take()
     }
     pub(crate) fn timer(&mut self, side: Side) -> &mut Option<u64> {

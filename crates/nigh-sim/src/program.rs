@@ -29,6 +29,19 @@ impl Entities {
     fn method(&self, entity: &str, method: &str) -> Option<usize> {
         self.contract(entity)?.methods.iter().position(|m| m.name == method)
     }
+
+    /// Runs a method; what it may ask for, if it has a home, is in `beside`.
+    fn run(&self, cell: &mut AnyEntity, run: &Run<'_>, beside: Option<&Beside>) -> (Wrote, Vec<Other>) {
+        let Some(method) = self.method(run.entity, run.method) else {
+            return (Wrote::Unfit(format!("`{}.{}` is not there", run.entity, run.method)), vec![]);
+        };
+        match cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args, beside) {
+            Written::Ok { value, redo, deleted, others, .. } => (Wrote::Ok { value, redo, deleted }, others),
+            Written::Err(error) => (Wrote::Err(error), vec![]),
+            Written::Not(nigh_wire::Cause::Panicked(message)) => (Wrote::Panicked(message), vec![]),
+            Written::Not(cause) => (Wrote::Unfit(cause.to_string()), vec![]),
+        }
+    }
 }
 
 impl Program for Entities {
@@ -43,7 +56,10 @@ impl Program for Entities {
     }
 
     fn write(&self, cell: &mut AnyEntity, run: &Run<'_>) -> Wrote {
-        self.write_beside(cell, run, &mut BTreeMap::new()).0
+        match self.has_home(run.entity) {
+            true => self.write_beside(cell, run, &mut BTreeMap::new()).0,
+            false => self.run(cell, run, None).0,
+        }
     }
 
     fn has_home(&self, entity: &str) -> bool {
@@ -57,23 +73,15 @@ impl Program for Entities {
         run: &Run<'_>,
         lent: &mut BTreeMap<Target, AnyEntity>,
     ) -> (Wrote, Vec<Other>) {
-        let Some(method) = self.method(run.entity, run.method) else {
-            return (Wrote::Unfit(format!("`{}.{}` is not there", run.entity, run.method)), vec![]);
-        };
         let beside = &self.beside;
         while let Some((target, cell)) = lent.pop_first() {
             beside.lend(&target.entity, &target.key, cell);
         }
-        let written = cell.write(method, run.key, run.time, run.seed.unwrap_or(0), run.args, beside);
+        let done = self.run(cell, run, Some(beside));
         for (entity, key, cell) in beside.take_all() {
             lent.insert(Target { entity: entity.into(), key }, cell);
         }
-        match written {
-            Written::Ok { value, redo, deleted, others, .. } => (Wrote::Ok { value, redo, deleted }, others),
-            Written::Err(error) => (Wrote::Err(error), vec![]),
-            Written::Not(nigh_wire::Cause::Panicked(message)) => (Wrote::Panicked(message), vec![]),
-            Written::Not(cause) => (Wrote::Unfit(cause.to_string()), vec![]),
-        }
+        done
     }
 
     fn read(&self, cell: &AnyEntity, entity: &str, method: &str, args: &Bytes) -> Option<RanOutcome> {

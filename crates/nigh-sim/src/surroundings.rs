@@ -26,6 +26,8 @@ thread_local! {
     static ENDED: RefCell<Vec<(Owner, String)>> = const { RefCell::new(Vec::new()) };
     /// There are some: asked after each step.
     static ENDED_ANY: Cell<bool> = const { Cell::new(false) };
+    /// The book wants something of the world: asked after each step.
+    static WISHED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Processes in one world: one bit each in a word.
@@ -55,9 +57,25 @@ pub(crate) fn take_started() -> Option<CallId> {
     STARTED.take()
 }
 
-/// Processes that ended by themselves, and why, since this was asked last.
+/// True if processes ended by themselves.
+pub(crate) fn has_ended() -> bool {
+    ENDED_ANY.get()
+}
+
+/// Which ones, and why, since this was asked last.
 pub(crate) fn take_ended() -> Vec<(Owner, String)> {
-    if ENDED_ANY.take() { ENDED.take() } else { Vec::new() }
+    ENDED_ANY.set(false);
+    ENDED.take()
+}
+
+/// The book wants something of the world.
+pub(crate) fn wish() {
+    WISHED.set(true);
+}
+
+/// True if it has wanted something since this was asked last.
+pub(crate) fn take_wished() -> bool {
+    WISHED.take()
 }
 
 /// Nothing is left over from the run before.
@@ -66,6 +84,7 @@ pub(crate) fn reset() {
     STARTED.set(None);
     ENDED.take();
     ENDED_ANY.set(false);
+    WISHED.set(false);
 }
 
 /// What unwinds a process that ends itself. Not a panic: the hook is not called.

@@ -21,7 +21,7 @@ use crate::network::{Network, Side};
 use crate::plan::{Counts, Planned};
 use crate::rng::Rng;
 use crate::sim::Store;
-use crate::surroundings::{nanos, take_ended, take_touched};
+use crate::surroundings::{has_ended, nanos, take_ended, take_touched, take_wished};
 use crate::tasks::Owner;
 
 mod faults;
@@ -248,8 +248,8 @@ impl World {
     /// Lets everything that was touched send what it has to, and takes note of processes that ended.
     fn attend(&mut self, stage: &mut Stage<Event>) {
         loop {
-            for (owner, why) in take_ended() {
-                self.ended_by_itself(stage, owner, &why);
+            if has_ended() {
+                take_ended().iter().for_each(|(owner, why)| self.ended_by_itself(stage, *owner, why));
             }
             let mut touched = take_touched();
             if touched == 0 {
@@ -260,8 +260,10 @@ impl World {
                 touched &= touched - 1;
             }
         }
-        let wishes = self.board.book().take_wishes();
-        let Some(Wishes { violation, calm, finish }) = wishes else { return };
+        if !take_wished() {
+            return;
+        }
+        let Wishes { violation, calm, finish } = self.board.book().take_wishes();
         violation.into_iter().for_each(|violation| self.violate(violation));
         if calm {
             stage.push(stage.now(), Event::Calm);

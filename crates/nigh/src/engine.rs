@@ -185,7 +185,8 @@ pub enum Written {
 }
 
 impl AnyEntity {
-    /// Runs a writing method at that time, with random numbers from `seed`, and others of its home from `beside`.
+    /// Runs a writing method at that time, with random numbers from `seed`, and others of its home, if it has one, from
+    /// `beside`.
     #[allow(clippy::too_many_arguments, reason = "all that a run follows from")]
     pub fn write(
         &mut self,
@@ -194,12 +195,14 @@ impl AnyEntity {
         now: nigh_wire::Time,
         seed: u64,
         args: &Bytes,
-        beside: &Beside,
+        beside: Option<&Beside>,
     ) -> Written {
-        let others = Others { source: Some(beside.source()), taken: vec![] };
+        let others = Others { source: beside.map(Beside::source), taken: vec![] };
         let mut tx = TxCore { key: key.clone(), now, seed, drawn: 0, deleted: false, others };
         let wrote = self.cell.write(method, &mut tx, Value::Bytes(args.clone()));
-        tx.others.taken.drain(..).for_each(|taken| beside.put(&taken.entity, &taken.key, taken.cell));
+        if let Some(beside) = beside {
+            tx.others.taken.drain(..).for_each(|taken| beside.put(&taken.entity, &taken.key, taken.cell));
+        }
         let (deleted, drew) = (tx.deleted, tx.drawn > 0);
         match wrote {
             Wrote::Ok { value, redo, others } => Written::Ok { value, redo, deleted, drew, others },

@@ -3,7 +3,7 @@
 //! Types end here: [`Ask`] turns a typed call into what [`Perform`] understands, and its outcome back.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Nigh {
     }
 
     /// Performs something untyped, at once: what doors do.
-    pub fn perform(&self, ask: Untyped) -> impl Future<Output = Outcome> + Send + use<> {
+    pub fn perform(&self, ask: Untyped) -> BoxFuture<'static, Outcome> {
         self.performer.perform(ask)
     }
 

@@ -242,7 +242,7 @@ pub(crate) fn of(routes: &Routes, calls: &Calls, owner: Option<&crate::shards::o
     calls.beside.served(|tally| {
         tally.lines().for_each(|(line, one)| add(line, one, one.arrived.wrapping_sub(one.ended())));
     });
-    for (line, counted, open) in owner.map(|owner| owner.ledger()).unwrap_or_default() {
+    for (line, counted, open) in owner.iter().flat_map(|owner| owner.ledger()) {
         add(line, &counted, open);
     }
     let names = |line: Line| match line {
@@ -259,10 +259,10 @@ pub(crate) fn of(routes: &Routes, calls: &Calls, owner: Option<&crate::shards::o
 }
 
 /// Lines on which there is anything, and what is open, in order.
-type Lines<L> = Vec<(Line, L, u64)>;
+pub(crate) type Lines<L> = Vec<(Line, L, u64)>;
 
 /// Adds to a line, if there is anything to add.
-fn add<L: Copy + Default + PartialEq>(
+pub(crate) fn add<L: Copy + Default + PartialEq>(
     lines: &mut Lines<L>,
     line: Line,
     counted: L,

@@ -1,6 +1,5 @@
 //! From a method's number to what runs it: made once from the catalogue.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use nigh_proto::placement::{Role, shard_of};
@@ -12,8 +11,8 @@ use crate::shards::host::Host;
 
 /// What every method of the application is, and whether it is here.
 pub(crate) struct Routes {
+    catalogue: Arc<Catalogue>,
     methods: Vec<Route>,
-    names: BTreeMap<(Arc<str>, Arc<str>), usize>,
     hosts: Arc<[Box<dyn Host>]>,
     entities_here: bool,
 }
@@ -51,34 +50,35 @@ pub(crate) struct ServiceMethod {
 
 impl Routes {
     pub(crate) fn new(
-        catalogue: &Catalogue,
+        catalogue: &Arc<Catalogue>,
         hosts: Arc<[Box<dyn Host>]>,
         services: &[Listed],
         role: &Role,
     ) -> Self {
-        let (mut methods, mut names) = (Vec::new(), BTreeMap::new());
+        let mut methods = Vec::with_capacity(catalogue.len());
         for index in 0..catalogue.len() {
             let (contract, method) = catalogue.method(MethodIndex(index as u32)).expect("index is below len");
             let number = contract.methods.iter().position(|m| m.name == method.name);
             let number = number.expect("a method is in its own contract");
-            let (of, name): (Arc<str>, Arc<str>) = (contract.name.as_str().into(), method.name.into());
+            let (of, name): (&str, Arc<str>) = (&contract.name, method.name.into());
             let shape = catalogue.answer_hash(MethodIndex(index as u32)).expect("index is below len");
             let class = method.class;
-            names.insert((of.clone(), name.clone()), index);
             let index = index as u32;
             methods.push(match contract.kind {
                 ContractKind::Entity { .. } => {
                     let host = hosts.iter().position(|h| **h.name() == *of).expect("its host was listed");
-                    Route::Entity(EntityMethod { index, entity: of, name, class, shape, host, number })
+                    let entity = hosts[host].name().clone();
+                    Route::Entity(EntityMethod { index, entity, name, class, shape, host, number })
                 }
                 ContractKind::Service => {
-                    let listed = services.iter().find(|s| s.contract.name == *of);
-                    let here = listed.filter(|_| role.services.contains(&*of)).map(|s| s.service.clone());
-                    Route::Service(ServiceMethod { index, service: of, name, class, shape, here, number })
+                    let listed = services.iter().find(|s| s.contract.name == of);
+                    let here = listed.filter(|_| role.services.contains(of)).map(|s| s.service.clone());
+                    let service = of.into();
+                    Route::Service(ServiceMethod { index, service, name, class, shape, here, number })
                 }
             });
         }
-        Routes { methods, names, hosts, entities_here: !role.entities.is_empty() }
+        Routes { catalogue: catalogue.clone(), methods, hosts, entities_here: !role.entities.is_empty() }
     }
 
     /// How many methods there are: their numbers are below it.
@@ -101,8 +101,7 @@ impl Routes {
 
     /// The entity's method of these wire names.
     pub(crate) fn by_name(&self, of: &str, method: &str) -> Option<&EntityMethod> {
-        let index = *self.names.get(&(Arc::from(of), Arc::from(method)))?;
-        self.entity_method(index as u32)
+        self.entity_method(self.catalogue.index(of, method)?.0)
     }
 
     /// True if methods of this entity may ask for others.

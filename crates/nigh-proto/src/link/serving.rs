@@ -76,14 +76,16 @@ impl Serving {
     ///
     /// Refuse the copy with this: it will not run.
     pub fn begin(&mut self, now: Instant, slot: Slot) -> Result<Duration, Refusal> {
-        let refusal = match self.open.get(&slot) {
-            Some(Work::Waiting(due)) if now < *due => {
-                let left = due.saturating_since(now);
-                self.open.insert(slot, Work::Begun);
-                return Ok(left);
-            }
-            Some(Work::Waiting(_)) => Refusal::Expired,
-            Some(Work::Cancelled | Work::Begun) | None => Refusal::Cancelled,
+        let refusal = match self.open.get_mut(&slot) {
+            Some(work) => match *work {
+                Work::Waiting(due) if now < due => {
+                    *work = Work::Begun;
+                    return Ok(due.saturating_since(now));
+                }
+                Work::Waiting(_) => Refusal::Expired,
+                Work::Cancelled | Work::Begun => Refusal::Cancelled,
+            },
+            None => Refusal::Cancelled,
         };
         self.open.remove(&slot);
         self.assert_invariants();

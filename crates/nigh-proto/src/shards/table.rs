@@ -5,7 +5,7 @@
 //! all before something can be too old. Nothing here knows what a row means.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::ops::{Bound, RangeBounds};
 
 use nigh_wire::Time;
@@ -140,20 +140,23 @@ impl<K: Key, V: Entry> Table<K, V> {
     /// Writes a row, whatever was there.
     pub(super) fn put(&mut self, key: K, position: Position, entry: V) {
         self.note(&key, &entry);
-        if let Some(slot) = self.rows.get_mut(&key) {
-            self.size -= slot_size(&key, &slot.entry);
-            slot.entry = entry;
-            slot.position = position;
-            if !slot.queued {
-                slot.queued = true;
-                self.queue.push_back((position, key));
+        match self.rows.entry(key) {
+            btree_map::Entry::Occupied(mut row) => {
+                self.size -= slot_size(row.key(), &row.get().entry);
+                let queued = row.get().queued;
+                if !queued {
+                    self.queue.push_back((position, row.key().clone()));
+                }
+                let slot = row.get_mut();
+                (slot.entry, slot.position, slot.queued) = (entry, position, true);
             }
-        } else {
-            let stored = self.dropped.remove(&key);
-            if !stored {
-                self.queue.push_back((position, key.clone()));
+            btree_map::Entry::Vacant(row) => {
+                let stored = self.dropped.remove(row.key());
+                if !stored {
+                    self.queue.push_back((position, row.key().clone()));
+                }
+                row.insert(Slot { entry, position, stored, queued: true });
             }
-            self.rows.insert(key, Slot { entry, position, stored, queued: true });
         }
     }
 

@@ -4,8 +4,9 @@
 //! them. It decides nothing.
 
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub(crate) type Machine = Caller<oneshot::Sender<Settled>>;
 pub(crate) struct Calls {
     pub(crate) clock: Clock,
     machine: Mutex<Machine>,
+    /// As its lock was let go last: there is something to write to the peer, or to tell; and when it is next of use.
+    any: AtomicBool,
+    due: AtomicU64,
     owner: OnceLock<Weak<Owner>>,
     /// Wakes the link of the peer: there is something to write.
     pub(crate) link: Notify,
@@ -48,12 +52,42 @@ pub(crate) struct Calls {
     pub(crate) beside: Beside,
 }
 
+/// The machine under its lock. What is asked of it at every turn is left where it needs no lock.
+struct Locked<'a> {
+    calls: &'a Calls,
+    machine: MutexGuard<'a, Machine>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Machine;
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.machine
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let any = self.machine.has_transmit(PEER) || self.machine.has_settled(); // mutant link-told-nothing: let any = false;
+        self.calls.any.store(any, Ordering::Release);
+        let due = self.machine.poll_timeout().map_or(u64::MAX, Instant::as_nanos); // mutant caller-never-due: let due = u64::MAX;
+        self.calls.due.store(due, Ordering::Release);
+    }
+}
+
 impl Calls {
     pub(crate) fn new(clock: Clock) -> Arc<Self> {
         let caller = Caller::new(CallerId(clock.entropy()), clock.entropy() as u64, CallerConfig::default());
         Arc::new(Calls {
             clock,
             machine: Mutex::new(caller),
+            any: AtomicBool::new(false),
+            due: AtomicU64::new(u64::MAX),
             owner: OnceLock::new(),
             link: Notify::new(),
             timer: Notify::new(),
@@ -67,8 +101,8 @@ impl Calls {
         assert!(self.owner.set(Arc::downgrade(owner)).is_ok(), "a node has one owner");
     }
 
-    fn machine(&self) -> MutexGuard<'_, Machine> {
-        self.machine.lock().expect("no user code runs under this lock")
+    fn machine(&self) -> Locked<'_> {
+        Locked { calls: self, machine: self.machine.lock().expect("no user code runs under this lock") }
     }
 
     /// Opens a call and hands its first copy on. The future gives its outcome; dropped, it lets go of the call.
@@ -226,10 +260,10 @@ impl Calls {
         self.machine().handle_link_up(self.clock.now(), PeerId::LOCAL, facts, clock);
     }
 
-    /// True if there is anything to write to that peer, or to tell: links ask at each of their turns.
-    pub(crate) fn has_transmit(&self, to: PeerId) -> bool {
-        let machine = self.machine();
-        machine.has_transmit(to) || machine.has_settled()
+    /// True if there is anything to write to the peer, or to tell: links ask at each of their turns. Who adds something
+    /// wakes the link after it.
+    pub(crate) fn has_transmit(&self) -> bool {
+        self.any.load(Ordering::Acquire)
     }
 
     /// What the link of the peer does with the machine, under its lock.
@@ -261,13 +295,16 @@ impl Calls {
         tell(settled);
         // Every deadline waits for whoever called this.
         self.submit_apart(work);
-        self.link.notify_one();
+        if self.has_transmit() {
+            self.link.notify_one();
+        }
         due
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is next of use.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.machine().poll_timeout()
+        let due = self.due.load(Ordering::Acquire);
+        (due != u64::MAX).then(|| Instant::from_nanos(due))
     }
 
     /// Handles timeouts for as long as the node lives.

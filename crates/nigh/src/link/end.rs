@@ -177,7 +177,7 @@ impl LinkEnd {
             self.fill_answers();
         }
         if let (Some(to), true) = (self.asks, self.up)
-            && self.local.calls.has_transmit(to)
+            && self.local.calls.has_transmit()
         {
             self.fill_asks(to);
         }
@@ -186,7 +186,7 @@ impl LinkEnd {
     #[inline(never)]
     fn fill_answers(&mut self) {
         for frame in self.server.answers() {
-            self.send(&frame);
+            send(&mut self.link, &frame);
         }
     }
 
@@ -205,9 +205,13 @@ impl LinkEnd {
     }
 
     fn send(&mut self, frame: &Frame) {
-        if let Err(too_long) = self.link.send(frame) {
-            // An answer larger than a frame: its caller hears nothing, and its doubt can be settled.
-            tracing::error!("an answer was not sent: {too_long}");
-        }
+        send(&mut self.link, frame);
+    }
+}
+
+fn send(link: &mut Link, frame: &Frame) {
+    if let Err(too_long) = link.send(frame) {
+        // An answer larger than a frame: its caller hears nothing, and its doubt can be settled.
+        tracing::error!("an answer was not sent: {too_long}");
     }
 }

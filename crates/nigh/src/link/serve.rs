@@ -164,18 +164,13 @@ impl Server {
     }
 
     /// What is answered, as frames, each copy once.
-    pub(crate) fn answers(&mut self) -> Vec<Frame> {
-        let taken = self.outbox.take();
-        if taken.is_empty() {
-            return Vec::new();
-        }
-        let open = taken.into_iter().filter(|(slot, _)| self.serving.done(*slot)).collect::<Vec<_>>();
-        open.into_iter()
-            .map(|(slot, answer)| match answer {
-                Ok(answer) => Frame::Answer { slot, answer },
-                Err(refusal) => Frame::Refuse { slot, refusal },
-            })
-            .collect()
+    pub(crate) fn answers(&mut self) -> impl Iterator<Item = Frame> {
+        let Server { outbox, serving, .. } = self;
+        let open = outbox.take().into_iter().filter(|(slot, _)| serving.done(*slot));
+        open.map(|(slot, answer)| match answer {
+            Ok(answer) => Frame::Answer { slot, answer },
+            Err(refusal) => Frame::Refuse { slot, refusal },
+        })
     }
 }
 

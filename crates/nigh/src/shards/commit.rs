@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nigh_proto::Instant;
-use nigh_proto::shards::ShardId;
 use nigh_proto::shards::pace::{Pace, is_log_full};
 
 use crate::buggify;
@@ -28,8 +27,8 @@ pub(crate) struct Progress {
     pub(crate) records: AtomicU64,
     /// Bytes of the log that were not cut.
     log_size: AtomicU64,
-    /// The log may be cut below this group.
-    cut: Mutex<Option<GroupId>>,
+    /// The log may be cut below this group; 0: not yet. Groups are numbered from 1 on.
+    cut: AtomicU64,
     pace: Mutex<Pace>,
 }
 
@@ -62,10 +61,10 @@ impl Progress {
     }
     /// True if the log is to be cut.
     pub(crate) fn may_cut(&self) -> bool {
-        self.cut.lock().expect("holders only assign").is_some()
+        self.cut.load(Ordering::Acquire) != 0
     }
     fn take_cut(&self) -> Option<GroupId> {
-        self.cut.lock().expect("holders only assign").take()
+        self.may_cut().then(|| GroupId(self.cut.swap(0, Ordering::AcqRel)))
     }
     /// How long to wait before the next rows are written, as many as those before, of `dirty` in all, within `spread`.
     pub(crate) fn pause(&self, now: Instant, spread: Duration, rows: usize, dirty: usize) -> Duration {
@@ -74,7 +73,7 @@ impl Progress {
     }
     /// Everything below `group` is in the state file.
     pub(crate) fn cut_below(&self, group: GroupId) {
-        *self.cut.lock().expect("holders only assign") = Some(group);
+        self.cut.store(group.0, Ordering::Release);
     }
 }
 
@@ -160,7 +159,6 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
 
 /// What is appended in one durable transaction.
 pub struct Group {
-    shards: Vec<ShardId>,
     /// One of each shard.
     pub appends: Vec<Append>,
 }
@@ -177,15 +175,16 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
         make_room(owner, log, progress, below);
     }
     let clock = owner.clock.wall();
-    let mut group = Group { shards: Vec::new(), appends: Vec::new() };
+    let mut group = Group { appends: Vec::new() };
     for mut core in owner.cores() {
-        for shard in core.take_appendable() {
+        let appendable = core.take_appendable();
+        group.appends.reserve_exact(appendable.len());
+        for shard in appendable {
             if !group.appends.is_empty() && buggify!("commit.shard.alone") {
                 core.mark(shard);
                 continue;
             }
             if let Some(append) = core.machine(shard).poll_append(clock) {
-                group.shards.push(shard);
                 group.appends.push(Append {
                     shard,
                     epoch: append.epoch,
@@ -227,24 +226,25 @@ pub(crate) fn handle_appended(
         found(owner, true);
         return Some(group); // mutant full-disk-group-dropped: return None;
     }
-    let Group { shards, appends } = group;
+    let Group { appends } = group;
     let exit = |why: String| -> ! { owner.clock.end(&why, EXIT_STORE) };
     // R9 in its simplest right form: memory is dropped by ending the process; callers resend to the next one.
     let appended = appended.unwrap_or_else(|error| exit(error.to_string())); // mutant failed-append-believed: let appended = appended.unwrap_or(Appended { group: None, items: vec![] });
     let fenced = appended.items.iter().position(Result::is_err); // mutant fenced-ignored: let fenced = None::<usize>;
     if let Some(fenced) = fenced {
         // A directory is locked by its process: there, only a store that lies can fence it.
-        let shard = shards[fenced].0;
+        let shard = appends[fenced].shard.0;
         exit(format!("shard {shard} of the log was taken by another owner: restart to take it up again"));
     }
     progress.groups.fetch_add(1, Ordering::Relaxed);
-    progress.log_size.store(log.size_bytes(), Ordering::Relaxed);
+    let log_size = log.size_bytes();
+    progress.log_size.store(log_size, Ordering::Relaxed);
     let records: u64 = appends.iter().map(|a| a.next.0 - a.first.0).sum();
     progress.records.fetch_add(records, Ordering::Relaxed);
-    owner.set_log_full(is_log_full(log.size_bytes()));
+    owner.set_log_full(is_log_full(log_size));
     let deliveries = match appended.group {
-        Some(group) => progress.handle_durable(group, || released(owner, &shards)),
-        None => released(owner, &shards),
+        Some(group) => progress.handle_durable(group, || released(owner, &appends)),
+        None => released(owner, &appends),
     };
     if deliveries.len() > HANDED_OUT_HERE_MAX {
         owner.hand_out_elsewhere(deliveries);
@@ -255,14 +255,15 @@ pub(crate) fn handle_appended(
 }
 
 /// These shards are durable: what they let go now. They stand by lane.
-fn released(owner: &Owner, shards: &[ShardId]) -> Vec<Delivery> {
+fn released(owner: &Owner, appends: &[Append]) -> Vec<Delivery> {
     // An answer for each shard, at least.
-    let mut deliveries = Vec::with_capacity(shards.len());
-    for of_lane in shards.chunk_by(|one, other| owner.lanes().of(*one) == owner.lanes().of(*other)) {
-        let mut core = owner.core_of(of_lane[0]);
-        for shard in of_lane {
-            core.machine(*shard).handle_appended();
-            core.release_into(*shard, &mut deliveries);
+    let mut deliveries = Vec::with_capacity(appends.len());
+    let lane = |append: &Append| owner.lanes().of(append.shard);
+    for of_lane in appends.chunk_by(|one, other| lane(one) == lane(other)) {
+        let mut core = owner.core(lane(&of_lane[0]));
+        for &Append { shard, .. } in of_lane {
+            core.machine(shard).handle_appended();
+            core.release_into(shard, &mut deliveries);
         }
     }
     deliveries

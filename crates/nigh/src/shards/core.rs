@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nigh_proto::Instant;
 use nigh_proto::calls::tally::{CalleeLine, Tally};
-use nigh_proto::shards::shard::{Release, Shard, Stuck};
+use nigh_proto::shards::shard::{Permit, Release, Shard};
 use nigh_proto::shards::{Epoch, ShardId};
 use nigh_wire::{CallId, Time};
 
@@ -40,8 +40,6 @@ pub(crate) struct Core {
     shared: bool,
     /// Shards of which that is to be asked now.
     asking: Vec<ShardId>,
-    /// Somebody else has this shard: nothing leaves it any more, and the process ends.
-    pub(crate) taken: Option<ShardId>,
     pub(crate) clock: Clock,
     /// What came of copies that somebody took up; that they came is counted where they wait.
     pub(crate) tally: Tally<CalleeLine>,
@@ -50,10 +48,10 @@ pub(crate) struct Core {
 /// The method that runs now.
 pub(crate) struct Running {
     pub(crate) since: Instant,
-    pub(crate) entity: Arc<str>,
-    pub(crate) method: Arc<str>,
-    /// Of a writing method: how to give it up without whoever runs it.
-    pub(crate) stuck: Option<(ShardId, Stuck)>,
+    /// Its number.
+    pub(crate) method: u32,
+    /// Of a writing method: whoever runs it leaves it here, so that it can be given up without them.
+    pub(crate) permit: Option<(ShardId, Permit<ReplyTo>)>,
     pub(crate) named: bool,
 }
 
@@ -79,7 +77,6 @@ impl Core {
             seed: clock.entropy() as u64 | 1,
             shared,
             asking: vec![],
-            taken: None,
             clock,
             tally: Tally::default(),
         }

@@ -188,9 +188,14 @@ impl Memory {
             let put = self.put_loaded(shard, name, loading, loaded)?;
             assert!(put, "nothing is let go while one lock is held");
         }
+        Ok(self.take_here(shard, name))
+    }
+
+    /// Takes out one that is in memory. It must be put back.
+    pub(crate) fn take_here(&mut self, shard: ShardId, name: &Name) -> Box<dyn Cell> {
         let held = self.cells[self.lanes.at(shard)].get_mut(name).expect("it was there, or loaded just now");
         held.used = true;
-        Ok(held.cell.take().expect("one method at a time: a cell taken was put back"))
+        held.cell.take().expect("one method at a time: a cell taken was put back")
     }
 
     /// Puts it back as it was, or as changed at a place by a redo of so many bytes.

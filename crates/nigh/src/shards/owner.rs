@@ -23,6 +23,7 @@ use nigh_wire::{Bytes, CallId, Time};
 use crate::buggify;
 use crate::calls::Calls;
 use crate::clock::Clock;
+use crate::ledger::{self, Lines};
 use crate::recover::Recovered;
 use crate::routes::Routes;
 use crate::shards::core::Core;
@@ -53,6 +54,8 @@ pub(crate) struct Owner {
     records: Mutex<Records>,
     /// Others may take shards up.
     shared: bool,
+    /// Somebody else has a shard: nothing leaves it any more, and the process ends.
+    fenced: AtomicBool,
     /// How many shards have something to append.
     appendable: Arc<AtomicUsize>,
     /// The log is so long that no more calls are taken until some of it was cut.
@@ -134,9 +137,10 @@ impl Owner {
             routes,
             lanes,
             lane,
-            records: Mutex::new(Records::new(budget.records_size_max())),
+            records: Mutex::default(),
             budget,
             shared,
+            fenced: AtomicBool::new(false),
             appendable,
             log_full: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
@@ -223,22 +227,14 @@ impl Owner {
         self.cores().map(|core| core.rows_changed()).sum()
     }
 
-    /// The ledger of what came here: each line, and what is open of it.
-    pub(crate) fn ledger(&self) -> Vec<(Line, CalleeLine, u64)> {
-        let mut all = BTreeMap::<Line, (CalleeLine, u64)>::new();
-        for lane in 0..self.lanes.count() {
-            for (line, counted, open) in self.ledger_of(lane) {
-                let sum = all.entry(line).or_default();
-                *sum = (sum.0.and(&counted), sum.1 + open);
-            }
-        }
-        all.into_iter().map(|(line, (counted, open))| (line, counted, open)).collect()
+    /// The ledger of what came here, lane by lane: each line, and what is open of it.
+    pub(crate) fn ledger(&self) -> impl Iterator<Item = (Line, CalleeLine, u64)> {
+        (0..self.lanes.count()).flat_map(|lane| self.ledger_of(lane))
     }
 
-    fn ledger_of(&self, lane: usize) -> Vec<(Line, CalleeLine, u64)> {
+    fn ledger_of(&self, lane: usize) -> Lines<CalleeLine> {
         // Nothing is taken out of the inbox meanwhile, so that only what is in hand can be of both sides.
         let inbox = self.inbox(lane);
-        let ended = self.core(lane).tally.clone();
         let mut waiting = BTreeMap::<Line, u64>::new();
         for work in &inbox.work {
             work.what
@@ -246,17 +242,16 @@ impl Owner {
                 .into_iter()
                 .for_each(|line| *waiting.entry(line).or_default() += 1);
         }
-        let mut lines = BTreeMap::<Line, CalleeLine>::new();
-        for (line, counted) in inbox.tally.lines().chain(ended.lines()) {
-            let all = lines.entry(line).or_default();
-            *all = all.and(counted);
+        let mut lines = Lines::new();
+        for (line, counted) in inbox.tally.lines().chain(self.core(lane).tally.lines()) {
+            ledger::add(&mut lines, line, *counted, 0, CalleeLine::and);
         }
-        let open = |(line, counted): (Line, CalleeLine)| {
-            let waiting = waiting.get(&line).copied().unwrap_or(0);
-            let in_hand = inbox.hand == Some(line) && counted.balances(waiting + 1);
-            (line, counted, waiting + u64::from(in_hand))
-        };
-        lines.into_iter().map(open).collect()
+        for (line, counted, open) in &mut lines {
+            let waiting = waiting.get(line).copied().unwrap_or(0);
+            let in_hand = inbox.hand == Some(*line) && counted.balances(waiting + 1);
+            *open = waiting + u64::from(in_hand);
+        }
+        lines
     }
 
     /// What waits or runs under that id; `None` if nothing does.
@@ -271,9 +266,9 @@ impl Owner {
         }
         let core = self.core(lane);
         let running = core.running.as_ref()?;
-        let (_, stuck) = running.stuck.as_ref()?;
+        let (_, permit) = running.permit.as_ref()?;
         let age = self.clock.now().saturating_since(running.since);
-        (stuck.arrival().id == id).then_some(UnderWay::Runs(age))
+        (permit.arrival().id == id).then_some(UnderWay::Runs(age))
     }
 
     /// Takes work in, that of a lane in order, and runs it unless somebody else does.
@@ -376,7 +371,7 @@ impl Owner {
 
     /// True if a shard turned out to be another's.
     pub(crate) fn is_fenced(&self) -> bool {
-        self.shared && self.cores().any(|core| core.taken.is_some())
+        self.fenced.load(Ordering::Acquire)
     }
 
     /// The answer (R7). If it is no, nothing leaves that shard any more, and the process is to end.
@@ -384,7 +379,7 @@ impl Owner {
         let deliveries = {
             let mut core = self.core_of(shard);
             core.machine(shard).handle_confirmed(ours);
-            core.taken = core.taken.or((!ours).then_some(shard));
+            self.fenced.fetch_or(!ours, Ordering::AcqRel);
             core.releases(shard)
         };
         self.hand_out(deliveries);

@@ -28,20 +28,13 @@ const PAGES_MAX: usize = 16;
 
 type Row = (TableKey, TableRow);
 
-/// How far work on the rows of all shards has come, and how much memory they may take.
+/// How far work on the rows of all shards has come.
+#[derive(Default)]
 pub(crate) struct Records {
-    /// Bytes of all tables in memory, about.
-    size_max: usize,
     /// The shard where letting go begins next.
     from: u32,
     /// The shard that is walked over, or is to be looked at next, and behind which row.
     walk: (u32, Option<Bytes>),
-}
-
-impl Records {
-    pub(crate) fn new(size_max: usize) -> Self {
-        Records { size_max, from: 0, walk: (0, None) }
-    }
 }
 
 /// What a start reads of a shard.
@@ -157,17 +150,13 @@ fn opened(shard: ShardId, key: &[u8], row: &StoredRow) -> Result<Row, StoreError
 /// Lets go of what nobody asked for of late, if all take too much memory.
 pub(crate) fn let_go(owner: &Owner) {
     let all = buggify!("records.cold");
-    let mut size = tables_size(owner);
-    let (size_max, first) = {
-        let records = owner.records();
-        (records.size_max, records.from)
-    };
+    let (mut size, size_max) = (tables_size(owner), owner.budget.records_size_max());
     let keeps_all = size <= size_max; // mutant records-never-go: let keeps_all = size < usize::MAX;
     if keeps_all && !all {
         return;
     }
     // A quarter is made free, so that it is not to be done again at once.
-    let enough = size_max - size_max / 4;
+    let (enough, first) = (size_max - size_max / 4, owner.records().from);
     for shard in (first..owner.lanes().shards()).chain(0..first) {
         if size <= enough && !all {
             owner.records().from = shard;

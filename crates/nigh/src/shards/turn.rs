@@ -135,15 +135,15 @@ impl Owner {
         let mut tx = TxCore { key, now, seed: core.next_seed(), drawn: 0, deleted: false, others };
         core.running = Some(Running {
             since: self.clock.now(),
-            entity: method.entity.clone(),
-            method: method.name.clone(),
-            stuck: Some((shard, permit.watch())),
+            method: method.index,
+            permit: Some((shard, permit)),
             named: false,
         });
         drop(core);
         let wrote = cell.write(method.number, &mut tx, Value::Bytes(args));
         let mut core = self.resume(shard);
-        core.running = None;
+        let running = core.running.take().and_then(|running| running.permit);
+        let (_, permit) = running.expect("it was left here, and who gives it up ends the process");
         let place = core.machine(shard).next();
         let (changed, deleted) = match &wrote {
             Wrote::Ok { redo, .. } => ((tx.deleted || !redo.is_empty()).then_some(redo.len()), tx.deleted),
@@ -227,10 +227,8 @@ impl Owner {
                 done(&core, error);
             }
         }
-        match core.memory.take(shard, name, key) {
-            Ok(cell) => (core, cell),
-            Err(error) => done(&core, error),
-        }
+        let cell = core.memory.take_here(shard, name);
+        (core, cell)
     }
 
     /// Loads entities of which only the log's tail speaks, one lock each: calls go on meanwhile.
@@ -271,13 +269,8 @@ impl Owner {
             }
         };
         let (mut core, cell) = self.take(core, shard, &name, &key);
-        core.running = Some(Running {
-            since: self.clock.now(),
-            entity: method.entity.clone(),
-            method: method.name.clone(),
-            stuck: None,
-            named: false,
-        });
+        core.running =
+            Some(Running { since: self.clock.now(), method: method.index, permit: None, named: false });
         drop(core);
         let read = cell.read(method.number, args);
         let mut core = self.resume(shard);

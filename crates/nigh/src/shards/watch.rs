@@ -36,14 +36,15 @@ fn looks_late(owner: &Arc<Owner>, lane: usize, method_time_max: Duration, stuck_
         return false;
     }
     owner.set_ready(false);
-    let name = format!("{}.{}", running.entity, running.method);
+    let method = owner.routes.entity_method(running.method).expect("it runs: there is such a method");
+    let name = format!("{}.{}", method.entity, method.name);
     if !std::mem::replace(&mut running.named, true) {
         tracing::warn!("{name} runs since {ran:?}: its node is not ready until it returns");
     }
     if ran < stuck_max {
         return true;
     }
-    let stuck = running.stuck.take();
+    let stuck = running.permit.as_ref().map(|(shard, permit)| (*shard, permit.watch()));
     core.ending = true;
     if let Some((shard, stuck)) = stuck {
         core.machine(shard).give_up_stuck(&stuck, Cause::Stuck);

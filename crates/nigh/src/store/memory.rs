@@ -8,6 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nigh_proto::shards::{Epoch, Position, ShardId};
+use nigh_wire::Bytes;
 
 use super::{
     Append, AppendError, Appended, FORMAT_VERSION, GroupId, Head, Log, LogEntry, Meta, Opened,
@@ -42,7 +43,8 @@ struct Kept {
     next: GroupId,
     cut: GroupId,
     swept: GroupId,
-    rows: BTreeMap<(ShardId, Vec<u8>), StoredRow>,
+    /// By shard.
+    rows: Vec<BTreeMap<Bytes, StoredRow>>,
     high: BTreeMap<ShardId, Position>,
 }
 
@@ -56,6 +58,7 @@ impl MemoryStore {
         assert!(shards > 0, "a store has at least one shard");
         let kept = Kept {
             heads: vec![Head::default(); shards as usize],
+            rows: vec![BTreeMap::new(); shards as usize],
             next: GroupId(1),
             cut: GroupId(1),
             swept: GroupId(1),
@@ -225,7 +228,7 @@ impl Log for Handle {
 
 impl Rows for Handle {
     fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError> {
-        Ok(self.kept()?.rows.get(&(shard, key.to_vec())).cloned())
+        Ok(self.kept()?.rows.get(shard.0 as usize).and_then(|rows| rows.get(key)).cloned())
     }
 
     fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError> {
@@ -238,14 +241,15 @@ impl Rows for Handle {
         for RowWrite { shard, key, position, value } in rows {
             assert!((shard.0 as usize) < kept.heads.len(), "a shard is below the number of shards");
             assert!(key.len() <= ROW_KEY_SIZE_MAX, "a key of {} bytes", key.len());
-            let at = (*shard, key.to_vec());
+            let of_shard = &mut kept.rows[shard.0 as usize];
             match value {
                 Some(value) => {
-                    let value = nigh_wire::copied(value);
-                    kept.rows.insert(at, StoredRow { position: *position, value });
+                    // Copies: slices would keep the caller's whole buffers alive.
+                    let (key, value) = (nigh_wire::copied(key), nigh_wire::copied(value));
+                    of_shard.insert(key, StoredRow { position: *position, value });
                 }
                 None => {
-                    kept.rows.remove(&at);
+                    of_shard.remove(key);
                 }
             }
             let high = kept.high.entry(*shard).or_insert(*position);
@@ -263,15 +267,16 @@ impl Rows for Handle {
         each: &mut dyn FnMut(&[u8], StoredRow),
     ) -> Result<(), StoreError> {
         let start = match from {
-            Bound::Included(key) if key > prefix => Bound::Included((shard, key.to_vec())),
-            Bound::Excluded(key) if key >= prefix => Bound::Excluded((shard, key.to_vec())),
-            _ => Bound::Included((shard, prefix.to_vec())),
+            Bound::Included(key) if key > prefix => from,
+            Bound::Excluded(key) if key >= prefix => from,
+            _ => Bound::Included(prefix),
         };
         let kept = self.kept()?;
-        let range = kept.rows.range((start, Bound::Unbounded));
-        let within = range.take_while(|((at, key), _)| *at == shard && key.starts_with(prefix));
+        let Some(of_shard) = kept.rows.get(shard.0 as usize) else { return Ok(()) };
+        let range = of_shard.range::<[u8], _>((start, Bound::Unbounded));
+        let within = range.take_while(|(key, _)| key.starts_with(prefix));
         // Copied, so that `each` may use the store.
-        let found: Vec<_> = within.take(limit).map(|((_, key), row)| (key.clone(), row.clone())).collect();
+        let found: Vec<_> = within.take(limit).map(|(key, row)| (key.clone(), row.clone())).collect();
         drop(kept);
         found.into_iter().for_each(|(key, row)| each(&key, row));
         Ok(())

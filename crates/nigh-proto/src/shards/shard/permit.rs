@@ -65,13 +65,6 @@ pub struct Stuck {
     pub(super) epoch: Epoch,
 }
 
-impl Stuck {
-    /// The copy that runs.
-    pub fn arrival(&self) -> &Arrival {
-        &self.arrival
-    }
-}
-
 /// What a method did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {

@@ -73,7 +73,10 @@ impl Rowed {
     }
     /// It changed.
     pub(super) fn changed(&mut self, shard: ShardId, name: &Name, position: Position) {
-        self.dirty[self.lanes.at(shard)].entry(name.clone()).or_insert(position);
+        let dirty = &mut self.dirty[self.lanes.at(shard)];
+        if !dirty.contains_key(name) {
+            dirty.insert(name.clone(), position);
+        }
         self.emptied[self.lanes.at(shard)].remove(name); // mutant emptied-row-removed-late: self.emptied[self.lanes.at(shard)].len();
     }
     /// Its row holds all there is.
