@@ -104,6 +104,11 @@ fn budget_of(bytes: &[u8]) -> usize {
     BUDGET_FLOOR.saturating_add(bytes.len().saturating_mul(BUDGET_FACTOR))
 }
 
+/// From which size on a slice of these bytes is worth that it keeps all of them.
+fn shared_min(bytes: &Bytes) -> usize {
+    SHARED_SIZE_MIN.max(bytes.len() / SHARED_PART_MIN)
+}
+
 /// What was read, without what may stand around it: what is short was copied when it was read.
 pub fn unshared(bytes: Bytes) -> Bytes {
     if bytes.len() < SHARED_SIZE_MIN { bytes } else { crate::copied(&bytes) }
@@ -114,6 +119,8 @@ pub fn unshared(bytes: Bytes) -> Bytes {
 pub struct Reader<'a> {
     rest: &'a [u8],
     whole: Option<&'a Bytes>,
+    /// Shorter slices of it are copied.
+    slice_min: usize,
     budget: usize,
     level: u32,
 }
@@ -129,16 +136,20 @@ impl<'a> Reader<'a> {
     }
     /// Reads `bytes`; large `Bytes` inside are slices of it.
     pub fn shared(bytes: &'a Bytes) -> Self {
+        Reader { whole: Some(bytes), slice_min: shared_min(bytes), ..Self::new(bytes) }
+    }
+    /// As [`Reader::shared`], and all `Bytes` inside are slices, however short: for whoever lets go of them soon, or together.
+    pub fn sliced(bytes: &'a Bytes) -> Self {
         Reader { whole: Some(bytes), ..Self::new(bytes) }
     }
     /// Reads bytes that this program wrote and whose checksum was verified: a state may honestly be dearer in
     /// memory than what a stranger may send. Levels and counts are bounded all the same.
     pub fn stored(bytes: &'a Bytes) -> Self {
-        Reader { whole: Some(bytes), ..Self::with_budget(bytes, usize::MAX) }
+        Reader { whole: Some(bytes), slice_min: shared_min(bytes), ..Self::with_budget(bytes, usize::MAX) }
     }
     /// Reads `bytes` into something else than values, that costs otherwise.
     pub(crate) fn with_budget(bytes: &'a [u8], budget: usize) -> Self {
-        Reader { rest: bytes, whole: None, budget, level: 0 }
+        Reader { rest: bytes, whole: None, slice_min: 0, budget, level: 0 }
     }
     /// All was read.
     ///
@@ -260,7 +271,7 @@ impl<'a> Reader<'a> {
     pub fn share(&mut self) -> Result<Bytes, DecodeError> {
         let b = self.bytes()?;
         match self.whole {
-            Some(w) if b.len() >= SHARED_SIZE_MIN.max(w.len() / SHARED_PART_MIN) => Ok(w.slice_ref(b)),
+            Some(w) if b.len() >= self.slice_min => Ok(w.slice_ref(b)),
             _ => {
                 self.charge(b.len())?;
                 Ok(crate::copied(b))

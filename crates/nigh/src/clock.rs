@@ -6,7 +6,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant as Steady, SystemTime};
 
 use nigh_proto::Instant;
@@ -139,6 +142,30 @@ impl Clock {
         match self {
             Clock::System(_) => exit::end_process(why, status),
             Clock::Ambient(ambient) => ambient.end(why),
+        }
+    }
+
+    /// What `work` gives for each part, each on a thread of its own; in a simulator one after the other.
+    pub(crate) fn side_by_side<P: Send, T: Send>(
+        &self,
+        parts: Vec<P>,
+        work: impl Fn(P) -> T + Sync,
+    ) -> Vec<T> {
+        let parts = parts.into_iter();
+        let Clock::System(_) = self else { return parts.map(work).collect() };
+        let work = &work;
+        std::thread::scope(|scope| {
+            let started: Vec<_> = parts.map(|part| scope.spawn(move || work(part))).collect();
+            let ended = started.into_iter().map(ScopedJoinHandle::join);
+            ended.map(|ended| ended.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
+    }
+
+    /// How many threads run at the same moment.
+    pub(crate) fn cores(&self) -> usize {
+        match self {
+            Clock::System(_) => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            Clock::Ambient(_) => 1,
         }
     }
 

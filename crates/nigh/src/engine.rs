@@ -492,7 +492,7 @@ fn own(
 ) -> Result<(Stored, Box<dyn Log>)> {
     let Opened { mut log, rows, swept, meta, copier } = opened;
     let Options { shared, lanes_max, memory_max, .. } = *options;
-    let recovered = recover(log.as_mut(), rows.clone(), swept, hosts, meta, (lanes_max, memory_max))?;
+    let recovered = recover(clock, log.as_mut(), rows.clone(), swept, hosts, meta, (lanes_max, memory_max))?;
     let owner = Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered, shared);
     calls.set_owner(&owner);
     // R17: births of this process are corrected by the log time of its own shards.

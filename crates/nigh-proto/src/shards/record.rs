@@ -42,7 +42,19 @@ impl Blob {
     ///
     /// The bytes are no blob.
     pub fn from_bytes(bytes: &Bytes) -> Result<Blob, DecodeError> {
-        let mut reader = Reader::shared(bytes);
+        Blob::read(Reader::shared(bytes))
+    }
+
+    /// As [`from_bytes`](Self::from_bytes), and all `Bytes` inside are slices: for a start, which keeps few of them.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no blob.
+    pub fn sliced(bytes: &Bytes) -> Result<Blob, DecodeError> {
+        Blob::read(Reader::sliced(bytes))
+    }
+
+    fn read(mut reader: Reader<'_>) -> Result<Blob, DecodeError> {
         let (time, first) = (Time::decode(&mut reader)?, Position::decode(&mut reader)?);
         let count = reader.var()?;
         // The count is not believed: each record has at least a byte, and room grows as they are read.

@@ -131,6 +131,7 @@ impl<R> Shard<R> {
             self.tables.apply(place, owned(record));
             place.0 += 1;
         }
+        self.tables.replayed();
         self.assert_invariants();
         Ok(())
     }

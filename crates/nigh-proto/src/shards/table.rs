@@ -267,6 +267,17 @@ impl<K: Key, V: Entry> Table<K, V> {
         count
     }
 
+    /// Lets go of places in the queue whose rows came and went, if they are most of it and it is longer than that.
+    pub(super) fn prune(&mut self, queue_min: usize) {
+        if self.queue.len() <= queue_min + 2 * (self.rows.len() + self.dropped.len()) {
+            return;
+        }
+        let (rows, dropped) = (&self.rows, &self.dropped);
+        let changed = |key: &K| rows.get(key).is_some_and(|slot| slot.queued);
+        #[rustfmt::skip]
+        self.queue.retain(|(_, key)| changed(key) || dropped.contains(key)); // mutant removal-pruned: self.queue.retain(|(_, key)| changed(key) || dropped.len() == usize::MAX);
+    }
+
     /// Place of the first change that was not taken yet.
     pub(super) fn changed_since(&self) -> Option<Position> {
         self.queue.front().map(|(position, _)| *position)

@@ -37,6 +37,8 @@ type Number = (CallerId, u64);
 
 /// Rows that one step of aging walks over, in each table: about 50 µs.
 const SWEEP_ROWS_MAX: usize = 1024;
+/// Places in a queue of changed rows that are not worth a look whether they are of use.
+const QUEUE_MIN: usize = 64;
 
 impl Key for Number {
     fn size(&self) -> usize {
@@ -342,6 +344,14 @@ impl Tables {
         rows
     }
 
+    /// A part of the log was folded in: a long one leaves much behind of what came and went.
+    pub(super) fn replayed(&mut self) {
+        self.records.prune(QUEUE_MIN);
+        self.keyed.prune(QUEUE_MIN);
+        self.marks.prune(QUEUE_MIN);
+        self.floors.prune(QUEUE_MIN);
+    }
+
     /// Places in the queues of changed rows.
     pub(super) fn changed_len(&self) -> usize {
         let changed = self.records.changed_len() + self.keyed.changed_len();
@@ -442,11 +452,11 @@ pub(crate) fn keyed_key(keyed: &Keyed, entity: &Arc<str>, key: &Bytes, method: &
     }
 }
 
-/// A record read back keeps its own bytes, not those of the blob around it.
+/// What is kept of a record read back is its own bytes, not those of the blob around it.
 pub(super) fn owned(mut record: Record) -> Record {
     let own = |outcome: &mut RanOutcome| {
         let (RanOutcome::Ok(bytes) | RanOutcome::Err(bytes)) = outcome;
-        *bytes = nigh_wire::unshared(std::mem::take(bytes));
+        *bytes = nigh_wire::copied(bytes); // mutant answer-pins-blob: *bytes = bytes.clone();
     };
     match &mut record {
         Record::Ran(ran) => own(&mut ran.outcome),

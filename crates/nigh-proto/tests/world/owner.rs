@@ -118,7 +118,7 @@ impl Store {
     }
 
     fn tail(&self) -> impl Iterator<Item = Blob> {
-        self.blobs[self.cut..].iter().map(|(_, bytes)| Blob::from_bytes(bytes).expect("it was read before"))
+        self.blobs[self.cut..].iter().map(|(_, bytes)| Blob::sliced(bytes).expect("it was read before"))
     }
 }
 

@@ -446,7 +446,7 @@ fn goes_on(opened: &mut Opened, failed: Option<&(Step, Model, String)>, model: &
                 && matches!(opened.rows.swept(GroupId(1)), Err(StoreError::Closed))
         }
         Step::Append(_) | Step::TakeUp(_) | Step::TakeUpAll | Step::CutNow => {
-            matches!(opened.log.tail(&mut |_| {}), Err(StoreError::Closed))
+            matches!(opened.log.tail(&|_| true, &mut |_| {}), Err(StoreError::Closed))
                 && matches!(opened.log.take_up(&[]), Err(StoreError::Closed))
         }
         Step::Open | Step::Close => true,

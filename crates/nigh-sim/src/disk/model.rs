@@ -284,7 +284,7 @@ pub(super) struct Seen {
 /// Reads all of a store.
 pub(super) fn seen(opened: &mut Opened) -> Seen {
     let mut entries = Vec::new();
-    let damage = opened.log.tail(&mut |entry| entries.push(entry)).err();
+    let damage = opened.log.tail(&|_| true, &mut |entry| entries.push(entry)).err();
     let (next, size_bytes) = (opened.log.next_group(), opened.log.size_bytes());
     let epochs = (0..SHARDS).map(|shard| epoch(opened, ShardId(shard))).collect();
     let log = SeenLog { entries, epochs, next, size_bytes, damage };

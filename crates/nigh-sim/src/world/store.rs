@@ -102,7 +102,7 @@ impl OnDisk {
         let opened = open_on(Arc::new(self.disk.clone()), options)?;
         self.found.clear();
         if opened.log.next_group() > self.unheard {
-            opened.log.tail(&mut |entry| {
+            opened.log.tail(&|_| true, &mut |entry| {
                 let is_news = entry.group >= self.unheard; // mutant sim-disk-untold: let is_news = false;
                 if is_news {
                     self.found.push(entry);

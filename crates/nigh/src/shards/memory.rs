@@ -3,7 +3,8 @@
 //! A cell is taken out while a method runs on it, so that nothing else can see it half changed. Keys are held in
 //! their ordered form, which is also the state file's.
 //!
-//! - Here: what is in memory, and how it comes there: [`Memory::take`], [`Memory::replay`].
+//! - Here: what is in memory, and how it comes there: [`Memory::take`].
+//! - [`tail`]: what a start leaves in the log's bytes until somebody asks: [`Memory::sleep`], [`Memory::wake`].
 //! - [`load`]: what it is read from, also without the lock.
 //! - [`sweep`]: which rows are to be written, and what is known once they are.
 //! - [`cold`]: what is let go, so that more entities than memory are no trouble.
@@ -12,9 +13,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use nigh_proto::shards::record::{Other, Ran, Record};
 use nigh_proto::shards::{Position, ShardId};
-use nigh_wire::{Bytes, Cause, DecodeError};
+use nigh_wire::{Bytes, Cause};
 
 use crate::shards::host::{Cell, Host};
 use crate::shards::lanes::Lanes;
@@ -24,11 +24,13 @@ pub(crate) use cold::Budget;
 use cold::{Cold, size_of};
 use load::{Loader, Loads};
 use sweep::Rowed;
+use tail::{Asleep, Tail};
 
 mod cold;
 mod list;
 mod load;
 mod sweep;
+mod tail;
 
 pub(crate) use crate::state::PageRow;
 pub(crate) use list::{ListError, Listed, Listing};
@@ -50,13 +52,8 @@ pub(crate) struct Memory {
     limits: Limits,
     /// What the log's tail says of entities that were not loaded since the start; less than a log holds.
     tail: Vec<BTreeMap<Name, Tail>>,
-}
-
-/// What the log's tail says of one entity.
-struct Tail {
-    key: Bytes,
-    /// Redo by place, in order; `None`: it became its default.
-    changes: Vec<(Position, Option<Bytes>)>,
+    /// The same of shards that nobody looked at since the start: as it stands in the log.
+    asleep: Vec<Asleep>,
 }
 
 /// Which entity: its host's number and its ordered key.
@@ -107,6 +104,7 @@ impl Memory {
             loads: Loads::default(),
             limits: Limits::USUAL,
             tail: (0..lanes.shards_max()).map(|_| BTreeMap::new()).collect(),
+            asleep: (0..lanes.shards_max()).map(|_| Asleep::default()).collect(),
         }
     }
 
@@ -130,9 +128,14 @@ impl Memory {
     }
 
     /// What reads an entity that is not in memory; `None` if it is. What was read is to be [put](Memory::put_loaded).
-    pub(crate) fn loader_of(&mut self, shard: ShardId, name: &Name) -> Option<Loading> {
+    ///
+    /// # Errors
+    ///
+    /// What the log's tail says of its shard does not fit.
+    pub(crate) fn loader_of(&mut self, shard: ShardId, name: &Name) -> Result<Option<Loading>, StoreError> {
+        self.wake(shard)?; // mutant asleep-when-asked: let _ = shard;
         let cold = !self.cells[self.lanes.at(shard)].contains_key(name);
-        cold.then(|| self.loads.begin(&self.loader, shard, name))
+        Ok(cold.then(|| self.loads.begin(&self.loader, shard, name)))
     }
 
     /// Takes in what was read without the lock, and what the log's tail says of it. False if another thread loaded it
@@ -183,7 +186,7 @@ impl Memory {
         name: &Name,
         key: &Bytes,
     ) -> Result<Box<dyn Cell>, StoreError> {
-        if let Some(loading) = self.loader_of(shard, name) {
+        if let Some(loading) = self.loader_of(shard, name)? {
             let loaded = loading.load(shard, name, key)?;
             let put = self.put_loaded(shard, name, loading, loaded)?;
             assert!(put, "nothing is let go while one lock is held");
@@ -218,80 +221,12 @@ impl Memory {
         }
         self.let_go();
     }
-
-    /// Keeps a record of the log's tail until its entities are loaded: a start reads no rows.
-    pub(crate) fn replay(
-        &mut self,
-        shard: ShardId,
-        position: Position,
-        record: &Record,
-    ) -> Result<(), StoreError> {
-        let Record::Ran(Ran { entity, key, redo, deleted, others, .. }) = record else { return Ok(()) };
-        if !redo.is_empty() || *deleted {
-            self.keep(shard, position, entity, key, (!deleted).then_some(redo))?;
-        }
-        for Other { entity, key, redo } in others {
-            self.keep(shard, position, entity, key, Some(redo))?; // mutant others-not-repeated: self.keep(shard, position, entity, key, None)?;
-        }
-        Ok(())
-    }
-
-    /// `None`: it became its default.
-    fn keep(
-        &mut self,
-        shard: ShardId,
-        position: Position,
-        entity: &Arc<str>,
-        key: &Bytes,
-        redo: Option<&Bytes>,
-    ) -> Result<(), StoreError> {
-        let corrupt =
-            |why: String| StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0));
-        let host = self.loader.hosts.iter().position(|h| h.name() == entity);
-        let host = host.ok_or_else(|| corrupt(format!("entity `{entity}` is not in this build")))?;
-        let name = self.name(host, key).map_err(|e| corrupt(e.to_string()))?;
-        self.rowed.changed(shard, &name, position);
-        let new = || Tail { key: key.clone(), changes: vec![] };
-        let tail = self.tail[self.lanes.at(shard)].entry(name).or_insert_with(new);
-        tail.changes.push((position, redo.cloned()));
-        Ok(())
-    }
 }
 
 impl Held {
     /// The first change that is in no row of one that has pages.
     fn unwritten(&self) -> Option<Position> {
         self.cell.as_ref()?.paged()?.dirty
-    }
-
-    /// Repeats what its rows do not hold, and says where that begins; or where it does not fit, and why.
-    fn repeat(&mut self, tail: Tail) -> Result<Option<Position>, (Position, DecodeError)> {
-        let mut first = None;
-        for (position, redo) in tail.changes {
-            let cell = self.cell.as_mut().expect("it was read just now");
-            if cell.is_paged() {
-                // Its rows are of several places: it knows.
-                cell.repeat(position, redo.as_ref()).map_err(|why| (position, why))?;
-                self.changed = self.changed.max(Some(position));
-            } else {
-                let done = self.changed.is_some_and(|changed| changed >= position); // mutant cold-repeats-twice: let done = self.changed.is_some_and(|changed| changed.0 == u64::MAX);
-                if done {
-                    continue;
-                }
-                match &redo {
-                    Some(redo) => cell.apply(redo).map_err(|why| (position, why))?,
-                    None => cell.reset(),
-                }
-                self.changed = Some(position);
-                first = first.or(Some(position));
-            }
-            self.size += size_of(redo.map_or(0, |redo| redo.len())) - size_of(0);
-        }
-        let paged = self.cell.as_ref().and_then(|cell| cell.paged());
-        let first = paged.map_or(first, |known| known.dirty); // mutant dirty-page-lost: let first = paged.map_or(first, |_| None);
-        // A page that lags behind the others is dirty, wherever these are.
-        self.written = self.written.filter(|_| first.is_none()); // mutant lagging-page-clean: self.written = self.written.filter(|_| self.size > 0);
-        Ok(first)
     }
 }
 

@@ -25,6 +25,8 @@ const TABLE_ROW: u8 = b't';
 const LOOK_ROWS_MAX: usize = 1024;
 /// Pages of so many rows read after each sweep to find what is too old: 5 ms of work, a million rows a minute.
 const PAGES_MAX: usize = 16;
+/// Rows that a start reads of each shard at once: all of one that remembers few calls.
+const FIRST_ROWS: usize = 16;
 
 type Row = (TableKey, TableRow);
 
@@ -37,6 +39,13 @@ pub(crate) struct Records {
     walk: (u32, Option<Bytes>),
 }
 
+/// The first rows of a shard, which a start reads before it knows of whom the log's tail speaks.
+pub(crate) struct First {
+    rows: Vec<Row>,
+    /// There are no more.
+    all: bool,
+}
+
 /// What a start reads of a shard.
 pub(crate) struct Start {
     pub(crate) rows: Vec<Row>,
@@ -44,23 +53,35 @@ pub(crate) struct Start {
     pub(crate) part: bool,
 }
 
+/// Reads them.
+pub(crate) fn first(rows: &dyn Rows, shard: ShardId) -> Result<First, StoreError> {
+    let rows = page(rows, shard, None, FIRST_ROWS)?;
+    let all = rows.len() < FIRST_ROWS;
+    Ok(First { rows, all })
+}
+
 /// Rows of these callers, and what is known of all.
 pub(crate) fn at_start(
     rows: &dyn Rows,
     shard: ShardId,
+    first: First,
     callers: &BTreeSet<CallerId>,
 ) -> Result<Start, StoreError> {
-    let mut found = Vec::new();
-    for key in [TableKey::Time, TableKey::Count] {
-        found.extend(one(rows, shard, &key)?);
+    let First { rows: mut found, all } = first;
+    let part = found.iter().any(|(key, _)| !matches!(key, TableKey::Time | TableKey::Count));
+    let is_wanted = |key: &TableKey| match key {
+        TableKey::Time | TableKey::Count => true,
+        key => key.caller().is_some_and(|caller| callers.contains(&caller)),
+    };
+    if all {
+        found.retain(|(key, _)| is_wanted(key));
+        return Ok(Start { rows: found, part });
     }
-    // Those two may be among the first.
-    let first = page(rows, shard, None, 3)?;
-    let part = first.iter().any(|(key, _)| !matches!(key, TableKey::Time | TableKey::Count));
-    if part {
-        for caller in callers {
-            of_caller(rows, shard, *caller, &mut found)?;
-        }
+    // Time is the first of all rows. Of a caller some may be among the first, and others not.
+    found.retain(|(key, _)| *key == TableKey::Time);
+    found.extend(one(rows, shard, &TableKey::Count)?);
+    for caller in callers {
+        of_caller(rows, shard, *caller, &mut found)?;
     }
     Ok(Start { rows: found, part })
 }

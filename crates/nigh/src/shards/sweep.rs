@@ -298,7 +298,7 @@ impl Sweep {
             self.writes.push(RowWrite { shard, key: records::row_key(&key), position, value });
         }
         let tables_clean = machine.rows_through() >= since;
-        let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_LOOK_MAX);
+        let found = core.memory.sweep(shard, since, durable, left.from.clone(), ROWS_PER_LOOK_MAX)?;
         let gone = core.memory.take_gone();
         drop(core);
         drop(gone);

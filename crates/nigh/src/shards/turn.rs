@@ -218,7 +218,12 @@ impl Owner {
         key: &Bytes,
     ) -> (MutexGuard<'a, Core>, Box<dyn Cell>) {
         let done = |core: &MutexGuard<'_, Core>, error: StoreError| -> ! { fatal(&core.clock, &error) };
-        while let Some(loading) = core.memory.loader_of(shard, name) {
+        loop {
+            let loading = match core.memory.loader_of(shard, name) {
+                Ok(Some(loading)) => loading,
+                Ok(None) => break,
+                Err(error) => done(&core, error),
+            };
             drop(core);
             let loaded = loading.load(shard, name, key);
             core = self.core_of(shard);
@@ -237,7 +242,7 @@ impl Owner {
         cold: impl IntoIterator<Item = (ShardId, Name, Bytes)>,
     ) -> Result<(), StoreError> {
         for (shard, name, key) in cold {
-            let Some(loading) = self.core_of(shard).memory.loader_of(shard, &name) else { continue };
+            let Some(loading) = self.core_of(shard).memory.loader_of(shard, &name)? else { continue };
             let loaded = loading.load(shard, &name, &key)?;
             // One that is old was loaded by another thread meanwhile, and is no longer in the tail alone.
             self.core_of(shard).memory.put_loaded(shard, &name, loading, loaded)?;

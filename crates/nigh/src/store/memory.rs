@@ -192,10 +192,11 @@ impl Log for Handle {
         Ok(heads)
     }
 
-    fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
+    fn tail(&self, of: &dyn Fn(ShardId) -> bool, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
         // Not under the lock, so that `each` may use the store.
         let groups: Vec<_> = self.kept()?.groups.range(self.cut..).map(|(_, group)| group.clone()).collect();
-        groups.iter().flat_map(|entries| entries.iter()).cloned().for_each(each);
+        let entries = groups.iter().flat_map(|entries| entries.iter());
+        entries.filter(|entry| of(entry.shard)).cloned().for_each(each);
         Ok(())
     }
 

@@ -111,7 +111,7 @@ pub struct LogEntry {
 ///
 /// After any error but [`AppendError::Full`], [`StoreError::Full`] and [`StoreError::NotSwept`] the log is closed: every
 /// later call fails, the process ends, and the next one reads what is really there.
-pub trait Log: Send {
+pub trait Log: Send + Sync {
     /// Appends a group under one sync, each blob only if the shard's epoch and next position are as given (R8),
     /// and returns once all would survive a power loss. A fenced shard fails alone: another owner has it, nothing
     /// of it was written. Several blobs of one shard follow one another. Blocks, typically 0.1 to 10 ms.
@@ -139,12 +139,13 @@ pub trait Log: Send {
     /// A shard at or above the number of shards.
     fn take_up(&mut self, shards: &[ShardId]) -> Result<Vec<Head>, StoreError>;
 
-    /// Every blob that was not cut, in the order of the groups and, within one, as appended.
+    /// Every blob that was not cut, of the shards that `of` says, in the order of the groups and, within one, as appended.
+    /// Several threads may read at once, each of other shards.
     ///
     /// # Errors
     ///
-    /// A group that is missing or damaged, after those before it were handed out.
-    fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError>;
+    /// A group that is missing or damaged, after those before it were handed out. Blobs of other shards are not looked at.
+    fn tail(&self, of: &dyn Fn(ShardId) -> bool, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError>;
 
     /// Number that the next group will have. All lower ones are durable.
     fn next_group(&self) -> GroupId;

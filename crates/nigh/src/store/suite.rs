@@ -72,7 +72,7 @@ fn entry(group: GroupId, append: &Append) -> LogEntry {
 
 fn tail(opened: &Opened) -> Vec<LogEntry> {
     let mut entries = Vec::new();
-    opened.log.tail(&mut |entry| entries.push(entry)).expect("the log is sound");
+    opened.log.tail(&|_| true, &mut |entry| entries.push(entry)).expect("the log is sound");
     entries
 }
 
@@ -165,6 +165,13 @@ fn tail_is_what_was_appended(subject: &mut dyn Subject) {
             assert_eq!(log.last().map(|entry| entry.group), Some(next), "a number was left out");
         }
         assert_eq!(tail(&opened), log);
+        let of = |shard: ShardId| shard.0 % 3 == 1;
+        let mut part = Vec::new();
+        opened.log.tail(&of, &mut |entry| part.push(entry)).expect("the log is sound");
+        assert!(
+            part.iter().eq(log.iter().filter(|entry| of(entry.shard))),
+            "blobs of other shards, or not all"
+        );
         opened = if round % 2 == 0 { subject.crash(opened) } else { subject.restart(opened) };
         assert_eq!(tail(&opened), log);
     }

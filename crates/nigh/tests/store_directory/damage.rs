@@ -59,7 +59,7 @@ fn fill(opened: &mut Opened) -> Right {
 fn check(opened: &mut Opened, right: &Right, at: &str) -> usize {
     let mut errors = 0;
     let mut read = Vec::new();
-    match opened.log.tail(&mut |entry| read.push(entry)) {
+    match opened.log.tail(&|_| true, &mut |entry| read.push(entry)) {
         Ok(()) => assert!(read == right.tail, "{at}: another log"),
         Err(_) => {
             assert!(right.tail.starts_with(&read), "{at}: another log before its error");

@@ -84,7 +84,7 @@ fn take_up(opened: &mut Opened) -> Vec<Head> {
 
 fn tail(opened: &Opened) -> Vec<LogEntry> {
     let mut entries = Vec::new();
-    opened.log.tail(&mut |entry| entries.push(entry)).expect("the log is sound");
+    opened.log.tail(&|_| true, &mut |entry| entries.push(entry)).expect("the log is sound");
     entries
 }
 

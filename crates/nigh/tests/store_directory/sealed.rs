@@ -72,7 +72,7 @@ fn first_error(dir: &TestDir) -> Option<String> {
         Ok(opened) => opened,
         Err(error) => return Some(error.to_string()),
     };
-    let log = opened.log.tail(&mut |_| {});
+    let log = opened.log.tail(&|_| true, &mut |_| {});
     let rows = [(0, "ea"), (0, "eb"), (1, "ea")]
         .into_iter()
         .map(|(shard, key)| opened.rows.read(ShardId(shard), key.as_bytes()).map(drop));

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nigh_wire::{Bytes, CallId, CallerId, Fingerprint, Time};
+use nigh_wire::{Bytes, CallId, CallerId, Fingerprint, Keyed, Time};
 
 use self::world::{Act, Ask, Heard, World, keyed};
 use super::*;
@@ -387,6 +387,42 @@ fn a_full_shard_refuses_new_calls() {
     check("a1x sync full a2x a1x settle:a1x",     "a1:done-0 a2:overloaded a1:done-0 ?a1:done-0");
     check("full a1x settle:a1x sync",             "a1:overloaded ?a1:fenced");
     check("full a1x+ sync",                       "a1:done-0");                  // It leaves nothing behind.
+}
+
+/// What a start remembers of calls does not keep the log that it read.
+#[test]
+fn a_replay_keeps_nothing_of_the_blob() {
+    let key = Bytes::from(vec![7; 100]);
+    let id = |number| CallId { caller: CallerId(1), number, birth: world::START };
+    let ran = Ran {
+        id: Some(id(1)),
+        time: world::START,
+        fingerprint: Fingerprint(0),
+        entity: "Till".into(),
+        key: key.clone(),
+        method: "take".into(),
+        order: Order::After { after: 0, known: Known::default() },
+        keyed: None,
+        outcome: RanOutcome::Ok(key.clone()),
+        redo: key.clone(),
+        deleted: false,
+        seed: None,
+        staged: vec![],
+        timers: vec![],
+        others: vec![],
+    };
+    let keyed = Some(Keyed { principal: "me".into(), key: "once".into() });
+    let other = Ran { id: Some(id(2)), order: Order::Free, keyed, ..ran.clone() };
+    let again = Again { id: id(3), fingerprint: Fingerprint(0), outcome: RanOutcome::Err(key) };
+    let records = vec![Record::Ran(ran), Record::Ran(other), Record::Again(again)];
+    let written = Blob { time: world::START, first: Position(5), records }.to_bytes();
+    let bytes = Bytes::from(written.to_vec());
+    let mut shard = Shard::<()>::open(ShardId(0), Epoch(2), [], world::START, Position(5)).expect("no rows");
+    let blob = Blob::sliced(&bytes).expect("it was written just now");
+    assert!(!bytes.is_unique(), "it is read in slices");
+    shard.replay(blob).expect("it is the next");
+    assert_eq!(shard.counters().records, 3);
+    assert!(bytes.is_unique(), "some of it is kept");
 }
 
 /// R8, R16: a log with a gap, or whose time falls, or rows of the wrong table are not served from.

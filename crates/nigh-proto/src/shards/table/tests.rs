@@ -28,7 +28,7 @@ proptest! {
     /// R16: rows go when they are too old and not before; what is given out makes the same rows, and nothing
     /// that was changed since a place is missed by whoever cuts the log there.
     #[test]
-    fn a_table_is_a_map(steps in prop::collection::vec((0..6_u8, 0..12_u8, 0..40_u64), 0..120)) {
+    fn a_table_is_a_map(steps in prop::collection::vec((0..7_u8, 0..12_u8, 0..40_u64), 0..120)) {
         let mut table = Table::<u8, Row>::new();
         let (mut map, mut file) = (BTreeMap::new(), BTreeMap::new());
         let mut changes: Vec<(Position, u8)> = vec![];
@@ -55,6 +55,7 @@ proptest! {
                     }
                     map.retain(|_, row| row.expires() >= time);
                 }
+                5 => table.prune(n as usize % 3),
                 _ => {
                     let given = table.take_changed(n as usize % 5, |(key, row)| match row {
                         Some((_, row)) => drop(file.insert(key, row)),

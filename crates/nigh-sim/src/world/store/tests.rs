@@ -30,7 +30,7 @@ fn append(epoch: Epoch, first: u64) -> Append {
 /// Groups that a store holds.
 fn held(opened: &Opened) -> Vec<u64> {
     let mut held = vec![];
-    opened.log.tail(&mut |entry| held.push(entry.group.0)).expect("the disk works");
+    opened.log.tail(&|_| true, &mut |entry| held.push(entry.group.0)).expect("the disk works");
     held
 }
 

@@ -62,7 +62,7 @@ fn lower(one: Option<Vec<u8>>, other: Vec<u8>) -> Vec<u8> {
 impl Memory {
     /// Adds keys of one entity type, of at most `part` rows of each shard. Loads nothing.
     pub(crate) fn list(
-        &self,
+        &mut self,
         host: usize,
         after: Option<&Bytes>,
         part: usize,
@@ -73,6 +73,7 @@ impl Memory {
             None => None,
         };
         for shard in self.lanes.shards_of(self.lane) {
+            self.wake(shard).map_err(ListError::Store)?; // mutant asleep-when-listed: let _ = shard;
             let last = self.list_shard(shard, host, after.as_deref(), part, &mut to.found);
             if let Some(last) = last.map_err(ListError::Store)? {
                 to.read_to = Some(lower(to.read_to.take(), last));
@@ -99,7 +100,7 @@ impl Memory {
         let of_host = self.tail[self.lanes.at(shard)]
             .range((from, Bound::Unbounded))
             .take_while(move |(name, _)| name.host == host);
-        of_host.map(move |(name, tail)| (shard, name.clone(), tail.key.clone()))
+        of_host.map(move |(name, tail)| (shard, name.clone(), tail.key()))
     }
 
     /// Adds the keys of the first `rows_max` rows of one shard, corrected by what is in memory. Returns where it

@@ -19,7 +19,7 @@ use crate::buggify;
 use crate::shards::host::{CellRow, FieldPage};
 use crate::shards::lanes::Lanes;
 use crate::state::{Limits, Page, Room};
-use crate::store::RowWrite;
+use crate::store::{RowWrite, StoreError};
 
 /// Bytes encoded in one step, under the owner's lock, and at most one row more: some 500 µs.
 pub(crate) const SWEEP_SIZE_MAX: usize = 1024 * 1024;
@@ -102,6 +102,10 @@ enum Wrote {
 impl Memory {
     /// Rows of entities that changed before `since`, of what is below `durable`, in the order of their keys: at most `max` and
     /// some, from behind `from` on.
+    ///
+    /// # Errors
+    ///
+    /// What the log's tail says of the shard does not fit.
     pub(crate) fn sweep(
         &mut self,
         shard: ShardId,
@@ -109,7 +113,9 @@ impl Memory {
         durable: Position,
         from: Option<Name>,
         max: usize,
-    ) -> Found {
+    ) -> Result<Found, StoreError> {
+        // Its log is cut once it was swept.
+        self.wake(shard)?; // mutant asleep-when-swept: let _ = shard;
         let at = self.lanes.at(shard);
         let mut found = Found {
             rows: vec![],
@@ -132,7 +138,7 @@ impl Memory {
             let Some(held) = self.cells[at].get(name) else {
                 let tail =
                     self.tail[at].get(name).expect("what changed is in memory, or only in the log's tail");
-                found.cold.push((name.clone(), tail.key.clone()));
+                found.cold.push((name.clone(), tail.key()));
                 if found.cold.len() >= max {
                     break;
                 }
@@ -152,7 +158,7 @@ impl Memory {
             }
         }
         self.rows_of_each(shard, (since, durable), names, max, &mut found);
-        found
+        Ok(found)
     }
 
     /// Adds rows of entities, as long as there is room.
@@ -286,9 +292,10 @@ impl Memory {
         }
     }
 
-    /// Entities that changed and are not on the way to a row.
+    /// Entities that changed and are not on the way to a row. Errs high: of a shard that nobody looked at it counts changes.
     pub(crate) fn dirty(&self) -> usize {
-        self.rowed.dirty.iter().map(BTreeMap::len).sum()
+        let awake: usize = self.rowed.dirty.iter().map(BTreeMap::len).sum();
+        awake + self.asleep.iter().map(|asleep| asleep.changes()).sum::<usize>() // mutant asleep-uncounted: awake
     }
 
     /// A sweep has ended: a start does not repeat the log of each shard below its place, of all shards.

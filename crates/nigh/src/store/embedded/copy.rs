@@ -11,7 +11,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::directory::{Directory, DirectoryLock, RealDirectory, sync_parent};
@@ -163,13 +162,12 @@ pub(super) fn some_groups(
             return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(next), detail }));
         }
         next.0 += 1;
-        let bytes = Bytes::copy_from_slice(bytes.value());
         let mut blobs = Vec::new();
-        ours(group::read(sealer, number, &bytes, &mut |entry| {
+        ours(group::read(sealer, number, bytes.value(), &|_| true, &mut |entry| {
             let LogEntry { shard, epoch, first, next, blob, .. } = entry;
             blobs.push(Append { shard, epoch, first, next, blob });
         }))?;
-        size += bytes.len();
+        size += bytes.value().len();
         groups.push((number, blobs));
         if size >= COPIED_AT_ONCE_BYTES {
             break;

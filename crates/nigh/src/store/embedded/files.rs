@@ -20,9 +20,11 @@ pub(super) const LOG_FILE: &str = "log.redb";
 /// Name of the rows in their directory.
 pub(super) const STATE_FILE: &str = "state.redb";
 
-/// Part of redb's cache that is for the log: the groups since the last cut are read once, at start. The rest is for the
-/// rows: inner pages of a large state, and the leaves of a sweep.
+/// Part of redb's cache that is for the log, and its size at the most, in bytes: the groups since the last cut are read a few times at
+/// the start, one after the other, and never again, and new memory is dearer than reading. The rest is for the rows: inner
+/// pages of a large state, and the leaves of a sweep.
 const LOG_CACHE_PART: usize = 5;
+const LOG_CACHE_SIZE_MAX: usize = 4 << 20;
 
 /// Up to this size a file of rows is checked whole at each start, some 1 ms per MiB. Beyond it only rows that
 /// are read are checked, so that the time to start does not grow with the state. The log is checked always: its
@@ -102,10 +104,11 @@ fn open_named(
         let gate = Gate::new(file, way.room.clone());
         let mut builder = Builder::new();
         let Way { whole, cache_size, .. } = way;
+        let log_cache_size = (cache_size / LOG_CACHE_PART).min(LOG_CACHE_SIZE_MAX);
         if name == LOG_FILE {
-            builder.set_cache_size(cache_size / LOG_CACHE_PART).set_check_integrity_on_open(true);
+            builder.set_cache_size(log_cache_size).set_check_integrity_on_open(true);
         } else {
-            builder.set_cache_size(cache_size - cache_size / LOG_CACHE_PART);
+            builder.set_cache_size(cache_size - log_cache_size);
             let whole = whole || size <= CHECKED_AT_START_BYTES_MAX;
             builder.set_check_integrity_on_open(whole);
         }

@@ -128,6 +128,9 @@ fn read_through(
     if end > len_through(file, held)? {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    if held.is_empty() {
+        return file.read(offset, out);
+    }
     out.fill(0);
     let there = file.len()?.clamp(offset, end) - offset;
     file.read(offset, &mut out[..there as usize])?;

@@ -88,17 +88,30 @@ fn entry(line: &[u8]) -> Entry {
     }
 }
 
-/// Hands out all blobs, each checked. They are slices of one copy.
+/// Hands out the blobs of the shards that `of` says, each checked. They are slices of one copy, which holds no others.
 pub(super) fn read(
     sealer: Sealer,
     group: GroupId,
-    bytes: &Bytes,
+    bytes: &[u8],
+    of: &dyn Fn(ShardId) -> bool,
     each: &mut dyn FnMut(LogEntry),
 ) -> Result<(), StoreError> {
-    let (entries, mut at) = contents(sealer, group, bytes)?;
-    for Entry { shard, epoch, first, next, blob_size, seal } in entries {
-        let blob = bytes.slice(at..at + blob_size as usize);
-        at += blob_size as usize;
+    let (entries, start) = contents(sealer, group, bytes)?;
+    let wanted = |entry: &&Entry| {
+        of(entry.shard) // mutant tail-of-all-shards: of(entry.shard) || entry.blob_size > 0
+    };
+    let size = entries.iter().filter(wanted).map(|entry| entry.blob_size as usize).sum();
+    let (mut copy, mut at) = (Vec::with_capacity(size), start);
+    for entry in &entries {
+        let blob = &bytes[at..at + entry.blob_size as usize];
+        at += blob.len();
+        if wanted(&entry) {
+            copy.extend_from_slice(blob);
+        }
+    }
+    let mut copy = Bytes::from(copy);
+    for Entry { shard, epoch, first, next, blob_size, seal } in entries.iter().filter(wanted).copied() {
+        let blob = copy.split_to(blob_size as usize);
         check(seal, sealer.blob(shard, epoch, (first, next), &blob), || Place::Blob(group, shard))?;
         each(LogEntry { group, shard, epoch, first, next, blob });
     }

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use nigh_proto::shards::{Epoch, Position, ShardId};
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
@@ -241,7 +240,7 @@ impl Log for RedbLog {
         Ok(taken)
     }
 
-    fn tail(&self, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
+    fn tail(&self, of: &dyn Fn(ShardId) -> bool, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
         let db = self.db.as_ref().ok_or(StoreError::Closed)?;
         let mut read = || {
             let groups = db.begin_read()?.open_table(GROUPS)?;
@@ -251,8 +250,7 @@ impl Log for RedbLog {
                     Fault::Store(StoreError::Corrupt { place: Place::Group(GroupId(number)), detail })
                 };
                 let stored = groups.get(number)?.ok_or_else(missing)?;
-                let bytes = Bytes::copy_from_slice(stored.value());
-                ours(group::read(self.sealer, GroupId(number), &bytes, each))?;
+                ours(group::read(self.sealer, GroupId(number), stored.value(), of, each))?;
             }
             Ok(())
         };

@@ -201,7 +201,7 @@ impl Disk {
     fn check(&self, opened: &Opened, at: &str) {
         let mut found = Vec::new();
         let mut each = |entry: LogEntry| found.push((entry.first, entry.next));
-        opened.log.tail(&mut each).expect("the log is sound");
+        opened.log.tail(&|_| true, &mut each).expect("the log is sound");
         assert_eq!(found, self.log, "{at}");
     }
 }
@@ -229,12 +229,12 @@ fn closed(disk: &mut Disk, mut opened: Opened) {
     let again = disk.append(&mut opened);
     assert!(matches!(again, Err(AppendError::InDoubt(StoreError::Closed))), "{again:?}");
     assert!(matches!(opened.log.take_up(&[ShardId(0)]), Err(StoreError::Closed)));
-    assert!(matches!(opened.log.tail(&mut |_| {}), Err(StoreError::Closed)));
+    assert!(matches!(opened.log.tail(&|_| true, &mut |_| {}), Err(StoreError::Closed)));
     assert!(!opened.log.still_mine(ShardId(0), disk.head.epoch));
     drop(opened);
     let opened = disk.open();
     let mut found = Vec::new();
-    opened.log.tail(&mut |entry| found.push((entry.first, entry.next))).expect("the log is sound");
+    opened.log.tail(&|_| true, &mut |entry| found.push((entry.first, entry.next))).expect("the log is sound");
     assert!(found.starts_with(&disk.log) && found.len() <= disk.log.len() + 1, "{found:?}");
 }
 

@@ -324,7 +324,7 @@ impl World {
         let next = self.blobs.get(self.cut).map_or(Position(self.landed_next), |(first, _)| *first);
         let tail: Vec<Blob> = self.blobs[self.cut..]
             .iter()
-            .map(|(_, bytes)| Blob::from_bytes(bytes).expect("it was read before"))
+            .map(|(_, bytes)| Blob::sliced(bytes).expect("it was read before"))
             .collect();
         let callers: BTreeSet<CallerId> =
             tail.iter().flat_map(|blob| &blob.records).filter_map(Record::caller).collect();

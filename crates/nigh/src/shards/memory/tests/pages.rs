@@ -236,7 +236,7 @@ impl World {
     }
 
     fn load(&mut self, name: &Name, key: &Bytes) {
-        let loading = self.memory.loader_of(SHARD, name).expect("it is cold");
+        let loading = self.memory.loader_of(SHARD, name).expect("reads").expect("it is cold");
         let loaded = loading.load(SHARD, name, key).expect("reads");
         assert!(self.memory.put_loaded(SHARD, name, loading, loaded).expect("fits"));
     }
@@ -249,7 +249,8 @@ impl World {
         if sweep.is_made {
             return;
         }
-        let found = self.memory.sweep(SHARD, sweep.since, durable, sweep.from.take(), rows_max);
+        let found =
+            self.memory.sweep(SHARD, sweep.since, durable, sweep.from.take(), rows_max).expect("reads");
         found.cold.iter().for_each(|(name, key)| self.load(name, key));
         let sweep = self.sweep.as_mut().expect("it is under way");
         sweep.waits |= found.waits;
@@ -285,7 +286,7 @@ impl World {
         self.memory.limits = self.limits;
         self.durable = self.next;
         let durable = Position(self.durable);
-        let found = self.memory.sweep(SHARD, durable, durable, None, 256);
+        let found = self.memory.sweep(SHARD, durable, durable, None, 256).expect("reads");
         assert!(found.cold.is_empty() && !found.more, "all is in memory, and little");
         self.rows.write(&found.rows).expect("writes");
         self.memory.wrote(found.written);
@@ -297,9 +298,7 @@ impl World {
         self.model.retain(|place, _| *place <= self.durable);
         (self.found, self.sweep) = (VecDeque::new(), None);
         self.memory = Memory::tight(hosts(), self.rows.clone());
-        for (place, record) in &self.log {
-            self.memory.replay(SHARD, Position(*place), record).expect("fits");
-        }
+        self.memory.asleep(&self.log.iter().map(|(place, record)| (*place, record)).collect::<Vec<_>>());
         self.listed();
     }
 
