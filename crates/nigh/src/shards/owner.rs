@@ -114,6 +114,8 @@ impl Inbox {
 pub(crate) struct Signal {
     pub(crate) append: bool,
     pub(crate) stop: bool,
+    /// The committer waits for one of these.
+    waits: bool,
 }
 
 impl Owner {
@@ -176,16 +178,29 @@ impl Owner {
     pub(crate) fn signal(&self) -> MutexGuard<'_, Signal> {
         self.signal.lock().expect("no user code runs under this lock")
     }
-    pub(crate) fn wait_signal<'a>(&self, signal: MutexGuard<'a, Signal>) -> MutexGuard<'a, Signal> {
-        self.wake.wait(signal).expect("no user code runs under this lock")
+    pub(crate) fn wait_signal<'a>(&self, mut signal: MutexGuard<'a, Signal>) -> MutexGuard<'a, Signal> {
+        signal.waits = true;
+        let mut signal = self.wake.wait(signal).expect("no user code runs under this lock");
+        signal.waits = false;
+        signal
     }
     /// As [`Owner::wait_signal`], and no longer than that.
     pub(crate) fn wait_signal_for<'a>(
         &self,
-        signal: MutexGuard<'a, Signal>,
+        mut signal: MutexGuard<'a, Signal>,
         wait: Duration,
     ) -> MutexGuard<'a, Signal> {
-        self.wake.wait_timeout(signal, wait).expect("no user code runs under this lock").0
+        signal.waits = true;
+        let woken = self.wake.wait_timeout(signal, wait);
+        let (mut signal, _) = woken.expect("no user code runs under this lock");
+        signal.waits = false;
+        signal
+    }
+    /// Tells the committer, if it waits: telling nobody is a call of the system, too.
+    fn wake(&self, signal: &MutexGuard<'_, Signal>) {
+        if signal.waits {
+            self.wake.notify_one();
+        }
     }
 
     /// Highest log time of all shards, for hellos (R17).
@@ -409,20 +424,22 @@ impl Owner {
         }
         let mut signal = self.signal();
         if !std::mem::replace(&mut signal.append, true) {
-            self.wake.notify_one();
+            self.wake(&signal);
         }
     }
 
     /// Wakes the committer: the log may be cut.
     pub(crate) fn nudge(&self) {
-        self.signal().append = true;
-        self.wake.notify_one();
+        let mut signal = self.signal();
+        signal.append = true;
+        self.wake(&signal);
     }
 
     /// Tells the committer to end once everything is durable.
     pub(crate) fn stop_committer(&self) {
-        self.signal().stop = true;
-        self.wake.notify_one();
+        let mut signal = self.signal();
+        signal.stop = true;
+        self.wake(&signal);
     }
 
     /// A caller of this process has gone, and knows all it asked for.
