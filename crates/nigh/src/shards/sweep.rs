@@ -21,7 +21,7 @@ use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
 /// How long to wait for a change that is not durable yet before looking again.
 const DURABLE_WAIT: Duration = Duration::from_millis(2);
 
-/// A longer log is swept before its time, in bytes: what a start replays in a tenth of a second or so.
+/// A longer log is swept before its time, in bytes: what a start replays in some tenths of a second.
 const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// How often the log's length is looked at, in parts of the time between sweeps.
 const LOOKS: u32 = 8;
