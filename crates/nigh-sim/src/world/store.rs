@@ -184,9 +184,8 @@ impl OnDisk {
 
     /// It is dead: what is left is for the next one. Says what was lost; one in two times the power failed.
     fn is_dead(&mut self) -> String {
-        let full = u64::from(self.disk.take_full());
-        if full > 0 {
-            *self.befell.entry(FULL).or_default() += full;
+        if self.disk.take_full() {
+            *self.befell.entry(FULL).or_default() += 1;
         }
         self.disk.power_off();
         let image = self.disk.image();

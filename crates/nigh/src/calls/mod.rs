@@ -135,12 +135,16 @@ impl Calls {
         let wake = due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire));
         // Whoever is woken on this thread is next on it, and a runtime lets no other thread take it over: behind a method that
         // never returns no deadline would pass.
-        self.submit(work); // mutant timer-behind-method: if wake { self.timer.notify_one() } self.submit(work);
+        let here = to == PeerId::LOCAL;
+        if here {
+            self.submit(work); // mutant timer-behind-method: if wake { self.timer.notify_one() } self.submit(work);
+        } else {
+            // Others' work, which became ripe: a call to a peer does not wait for it.
+            self.submit_apart(work);
+            self.link.notify_one();
+        }
         if wake {
             self.timer.notify_one();
-        }
-        if to != PeerId::LOCAL {
-            self.link.notify_one();
         }
         Waiting { calls: self.clone(), handle, outcome }
     }

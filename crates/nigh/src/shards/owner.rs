@@ -296,7 +296,7 @@ impl Owner {
     }
 
     /// As [`Owner::submit`], for tasks that others wait for too: those of links, and the one that keeps the time. They run
-    /// no methods, of which one may take long. In a simulator none does: there is one thread.
+    /// no methods, of which one may take long. In a simulator, which has one thread, methods run here all the same.
     pub(crate) fn submit_apart(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) {
         if self.clock.is_watched() {
             return self.submit(work);

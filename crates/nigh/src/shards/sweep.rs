@@ -28,7 +28,8 @@ const LOOKS: u32 = 8;
 
 /// Rows of entities made under one lock: calls of a lane wait for it a quarter of a millisecond or so.
 const ROWS_PER_LOOK_MAX: usize = 256;
-/// Rows for which a transaction is worth its own pages, some 100 KiB: one more look may find as many as there is room for.
+/// Rows for which a transaction is worth its own pages, some 100 KiB. One more look at entities still fits; with what is
+/// remembered of calls it may be two transactions.
 const ROWS_WORTH_WRITING: usize = ROWS_PER_WRITE_MAX - ROWS_PER_LOOK_MAX;
 
 /// At a stop: one for what changed, which gives what became its default a row; one for what was not durable when that began;

@@ -193,7 +193,7 @@ impl Parts {
         }
         if let Some(first) = self.head.dirty.take() {
             // If nothing but empty pages touched it, it holds what they do.
-            let position = *self.head.changed.get_or_insert(first);
+            let position = *self.head.changed.get_or_insert(first); // mutant head-of-empty-pages-unwritten: let position = self.head.changed.expect("it changed");
             let state = self.head_of(state);
             self.head.size = state.len();
             room.spend(state.len());

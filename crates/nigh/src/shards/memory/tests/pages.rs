@@ -12,13 +12,13 @@ use nigh_wire::{Bytes, Fingerprint, Out, Time};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::super::load::{ENTITY_ROW, PAGE_ROW};
-use super::super::{Listed, Memory, Name};
+use super::super::load::{ENTITY_ROW, PAGE_ROW, page_key, page_prefix};
+use super::super::{Listed, Memory, Name, PageRow};
 use super::SHARD;
 use crate::prelude::*;
 use crate::shards::host::{Host, HostOf};
 use crate::state::Limits;
-use crate::store::{MemoryStore, Rows};
+use crate::store::{MemoryStore, RowWrite, Rows};
 use crate::{List, Map, Set};
 
 /// Lists in its map bear no change twice; what is around them is in the head.
@@ -471,4 +471,29 @@ fn empty_pages_of_a_crash_do_not_speak_for_the_head() {
     let never_durable = [change(Tag(0)), change(Push(0, 0)), Op::Step(4), Op::Step(1), Op::Write(9)];
     let pages_written = [Op::Step(1), Op::Write(4), Op::Crash];
     run(&[&without_head[..], &never_durable, &pages_written].concat());
+}
+
+/// So many empty pages that they do not all go in one step: meanwhile the head is written, which nothing else has touched.
+#[test]
+fn many_empty_pages_of_a_crash_go_in_time() {
+    const BOOKS: usize = 1;
+    let mut world = World::new();
+    let prefix = page_prefix("Shelf", &world.name().order);
+    let empty = |from: u8| PageRow { from: nigh_wire::encode(&from), entries: nigh_wire::encode(&0u64) };
+    for number in 0..5u8 {
+        let key = page_key(&prefix, BOOKS, number.into());
+        let value = Some(nigh_wire::encode(&empty(number * 10)));
+        world.rows.write(&[RowWrite { shard: SHARD, key, position: Position(0), value }]).expect("writes");
+    }
+    (world.next, world.durable) = (1, 1);
+    world.model.insert(1, hosts()[0].default().clone());
+    world.check();
+    world.step(3);
+    world.write(usize::MAX);
+    assert_eq!((world.count(PAGE_ROW), world.count(ENTITY_ROW)), (5, 1), "three rows at a time");
+    world.crash();
+    world.check();
+    world.settle(256);
+    world.settle(256);
+    assert_eq!((world.count(PAGE_ROW), world.count(ENTITY_ROW)), (0, 0), "it is its default");
 }
