@@ -252,11 +252,17 @@ impl World {
 
     pub(super) fn confirmed(&mut self, owner: Owner, shard: ShardId, ours: bool) {
         mark(owner.node);
-        self.within(owner, |world| {
-            if let Some(running) = world.running(owner) {
+        let deaf = self.within(owner, |world| {
+            world.running(owner).is_some_and(|running| {
                 running.engine.handle_confirmed(shard, ours);
-            }
+                !ours && !running.engine.is_fenced()
+            })
         });
+        // Callers would wait for it until their deadlines, which hides it from whoever looks at answers.
+        if deaf == Some(true) {
+            let (node, shard) = (owner.node, shard.0);
+            self.violate(format!("one owner: process {node} was told that shard {shard} is another's, and goes on"));
+        }
     }
 
     /// Starts to make durable what there is.

@@ -394,7 +394,7 @@ impl Owner {
         let deliveries = {
             let mut core = self.core_of(shard);
             core.machine(shard).handle_confirmed(ours);
-            self.fenced.fetch_or(!ours, Ordering::AcqRel);
+            self.fenced.fetch_or(!ours, Ordering::AcqRel); // mutant fence-unnoticed: let _ = ours;
             core.releases(shard)
         };
         self.hand_out(deliveries);
