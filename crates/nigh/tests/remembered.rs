@@ -19,6 +19,15 @@ impl Till {
         self.paid += cents;
         self.paid
     }
+    pub fn jam(&mut self) {
+        self.paid += 1;
+        panic!("it is jammed");
+    }
+    #[commutes]
+    pub fn jam_anyhow(&mut self) {
+        self.paid += 1;
+        panic!("it is jammed, in whatever order");
+    }
 }
 
 fn app() -> App {
@@ -105,5 +114,22 @@ async fn rows_of_calls_count_among_those_to_write() {
         nigh.call(Till::at(1).pay(1)).once(format!("{payment}")).await.expect("it is paid");
     }
     assert!(node.unwritten() > 10, "one till, ten keys: {}", node.unwritten());
+    node.stop().await.expect("stops");
+}
+
+/// R14: a caller all of whose calls are given up says what it knows all the same, and is not remembered call by call.
+#[tokio::test]
+async fn what_is_given_up_is_not_remembered() {
+    let node = app().start(Config::memory()).await.expect("opens");
+    let nigh = node.handle();
+    for _ in 0..50 {
+        let jammed = nigh.call(Till::at(1).jam()).await;
+        assert!(matches!(jammed, Err(CallError::NotDone(Cause::Panicked(_)))), "{jammed:?}");
+        let jammed = nigh.call(Till::at(2).jam_anyhow()).await;
+        assert!(matches!(jammed, Err(CallError::NotDone(Cause::Panicked(_)))), "{jammed:?}");
+    }
+    // Of each till's shard the last call, and what its caller knows.
+    let rows = node.remembered().rows;
+    assert!(rows <= 8, "{rows} rows of 100 calls that never ran");
     node.stop().await.expect("stops");
 }

@@ -248,12 +248,12 @@ impl<W> Caller<W> {
                     let after = self.schedule.chains.before(chain, number).unwrap_or(0); // mutant predecessor-unnamed: let after = 0;
                     Order::After { after, known: self.ledger.known(era, shard, self.next) }
                 }
-                Some(Seat { era, shard, chain: None }) if call.what.is_keyed() => {
+                Some(Seat { era, shard, chain: None }) => {
                     #[rustfmt::skip]
-                    let known = self.ledger.known(era, shard, self.next); // mutant keyed-without-floor: let known = crate::calls::request::Known::default();
-                    Order::Keyed(known)
+                    let known = self.ledger.known(era, shard, self.next); // mutant unordered-without-floor: let known = crate::calls::request::Known::default();
+                    Order::Unordered(known)
                 }
-                _ => Order::Free,
+                None => Order::Free,
             };
             let request = call.what.request(id, order, call.due.saturating_since(now));
             self.assert_invariants();

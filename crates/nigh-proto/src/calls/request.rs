@@ -77,7 +77,7 @@ pub struct CallRequest {
 /// Whether a call has a place among its caller's calls on its key (R10).
 #[derive(Wire, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// Neither checks nor raises the mark, has no floor: `nigh1.` ids, steps of plans, methods that commute.
+    /// Neither checks nor raises the mark, has no floor: `nigh1.` ids, steps of plans.
     Free,
     /// In order.
     After {
@@ -86,16 +86,17 @@ pub enum Order {
         /// What the caller knows, towards this shard (R14).
         known: Known,
     },
-    /// Neither checks nor raises the mark, and says what the caller knows: keyed calls. A caller that makes no others
-    /// would otherwise be remembered call by call until they are too old.
-    Keyed(Known),
+    /// Neither checks nor raises the mark, and says what the caller knows: keyed calls, and methods that commute, of which
+    /// only what was given up is remembered. A caller that makes no others would otherwise be remembered call by call until
+    /// they are too old.
+    Unordered(Known),
 }
 
 impl Order {
     /// What the caller knows, if it says so (R14).
     pub fn known(&self) -> Option<&Known> {
         match self {
-            Order::After { known, .. } | Order::Keyed(known) => Some(known),
+            Order::After { known, .. } | Order::Unordered(known) => Some(known),
             Order::Free => None,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use nigh_wire::{Bytes, CallId, CallerId, Cause, DecodeError, Fingerprint, Keyed, Out, Reader, Time, Wire};
 
-use crate::calls::request::Order;
+use crate::calls::request::{Known, Order};
 use crate::shards::Position;
 
 /// All records of a shard since the last append: appended whole or not at all (R8).
@@ -197,6 +197,8 @@ pub struct Again {
     pub fingerprint: Fingerprint,
     /// As the id that ran was told.
     pub outcome: RanOutcome,
+    /// What its caller knew (R14), as far as it said so.
+    pub known: Known,
 }
 
 /// An id that will never run.
@@ -218,6 +220,9 @@ pub struct Tombstone {
     pub keyed: Option<Keyed>,
     /// What its callers are told: `Fenced`, `Panicked`, `Stuck`, or why it could not be run.
     pub cause: Cause,
+    /// What its caller knew (R14), as far as it said so. Without it a caller all of whose calls are given up would be
+    /// remembered call by call until they are too old.
+    pub known: Known,
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::tables::{Tables, owned};
 use super::write_back::WriteBack;
 use super::{Counters, Epoch, Position, Rows, ShardId};
 use crate::calls::callee::{Arrival, Decision, decide, verdict};
-use crate::calls::request::{Answer, Order, Refusal, Version};
+use crate::calls::request::{Answer, Known, Order, Refusal, Version};
 use crate::calls::tally::Took;
 
 mod cold;
@@ -159,7 +159,7 @@ impl<R> Shard<R> {
             }
             Decision::Again(outcome) if self.tables.size() < SETTLE_SIZE_MAX => {
                 let key = (arrival.entity, arrival.key, arrival.method);
-                self.again(id, fingerprint, key, outcome, reply);
+                self.again((id, fingerprint, known_of(&arrival.order)), key, outcome, reply);
             }
             decision => {
                 if let Err((reply, refusal)) = self.tell(id, decision, reply) {
@@ -181,6 +181,8 @@ impl<R> Shard<R> {
         let Finished { outcome, redo, deleted, seed, others } = ran;
         #[rustfmt::skip]
         let id = (!commutes).then_some(id); // mutant record-leaves-commit: let id = None;
+        // Of what commutes no record is kept, and nothing is freed.
+        let order = if commutes { Order::Free } else { order };
         // R4: one record of change, id, fingerprint, answer and floor, for an error as well.
         let (staged, timers) = (Vec::new(), Vec::new());
         let verdict = Verdict::from(outcome.clone());
@@ -264,7 +266,7 @@ impl<R> Shard<R> {
                 let key = ticket.key.clone().expect("without a key there is no record to look for");
                 let key = (ticket.of.as_str().into(), key, ticket.method.as_str().into());
                 if let Decision::Again(outcome) = decision {
-                    self.again(ticket.id, ticket.fingerprint, key, outcome, reply);
+                    self.again((ticket.id, ticket.fingerprint, Known::default()), key, outcome, reply);
                 } else {
                     self.fence_ticket(time, ticket, key);
                     let answer = self.as_known(ticket.id, Answer::NotDone(Cause::Fenced));
@@ -452,18 +454,21 @@ impl<R> Shard<R> {
     /// are forgotten before the last id that was told of them.
     fn again(
         &mut self,
-        id: CallId,
-        fingerprint: nigh_wire::Fingerprint,
+        (id, fingerprint, known): (CallId, nigh_wire::Fingerprint, Known),
         key: permit::Of,
         verdict: Verdict,
         reply: R,
     ) {
         let (entity, key, method) = key;
         let time = self.log.time();
-        let answer = |outcome| Record::Again(Again { id, fingerprint, outcome });
-        let record = match verdict.clone() {
-            Verdict::Done(value) => answer(RanOutcome::Ok(value)),
-            Verdict::Failed(error) => answer(RanOutcome::Err(error)),
+        let keyed = None;
+        self.record(match verdict.clone() {
+            Verdict::Done(value) => {
+                Record::Again(Again { id, fingerprint, outcome: RanOutcome::Ok(value), known })
+            }
+            Verdict::Failed(error) => {
+                Record::Again(Again { id, fingerprint, outcome: RanOutcome::Err(error), known })
+            }
             Verdict::NotDone(cause) => Record::Tombstone(Tombstone {
                 id,
                 time,
@@ -471,11 +476,11 @@ impl<R> Shard<R> {
                 key,
                 method,
                 fingerprint,
-                keyed: None,
+                keyed,
                 cause,
+                known,
             }),
-        };
-        self.record(record);
+        });
         let answer = self.as_known(id, verdict.answer(self.version_now()));
         self.gates.answer(self.log.next(), reply, answer);
     }
@@ -483,7 +488,8 @@ impl<R> Shard<R> {
     /// A tombstone for what was admitted. Of a keyed call the key is dead, too: another try of it is the same
     /// intent, which was told not done.
     fn fence(&mut self, arrival: Arrival, time: Time, cause: Cause) {
-        let Arrival { id, entity, key, method, fingerprint, keyed, .. } = arrival;
+        let Arrival { id, entity, key, method, fingerprint, keyed, order, .. } = arrival;
+        let known = known_of(&order);
         self.record(Record::Tombstone(Tombstone {
             id,
             time,
@@ -493,6 +499,7 @@ impl<R> Shard<R> {
             fingerprint,
             keyed,
             cause,
+            known,
         }));
     }
 
@@ -501,8 +508,10 @@ impl<R> Shard<R> {
         let (id, fingerprint, cause) = (ticket.id, ticket.fingerprint, Cause::Fenced);
         #[rustfmt::skip]
         let keyed = ticket.keyed.clone(); // mutant keyed-tombstone-id-only: let keyed = None;
+        // Whoever settles is not always who called: it says nothing of what that one knows.
+        let known = Known::default();
         #[rustfmt::skip]
-        self.record(Record::Tombstone(Tombstone { id, time, entity, key, method, fingerprint, keyed, cause })); // mutant settle-only-looks: drop((id, time, entity, key, method, fingerprint, keyed, cause));
+        self.record(Record::Tombstone(Tombstone { id, time, entity, key, method, fingerprint, keyed, cause, known })); // mutant settle-only-looks: drop((id, time, entity, key, method, fingerprint, keyed, cause, known));
     }
 
     /// Takes a permit back. False if it was given up meanwhile.
@@ -541,15 +550,20 @@ fn normalise(arrival: &mut Arrival) {
         arrival.keyed = None;
     }
     arrival.order = match std::mem::replace(&mut arrival.order, Order::Free) {
-        // Of these no record is kept.
-        _ if arrival.commutes => Order::Free,
         // Such a call neither checks nor raises the mark.
-        Order::After { known, .. } | Order::Keyed(known) if arrival.keyed.is_some() => {
-            Order::Keyed(known.bounded())
+        Order::After { known, .. } | Order::Unordered(known)
+            if arrival.commutes || arrival.keyed.is_some() =>
+        {
+            Order::Unordered(known.bounded())
         }
         Order::After { after, known } => Order::After { after, known: known.bounded() },
-        Order::Keyed(_) | Order::Free => Order::Free,
+        Order::Unordered(_) | Order::Free => Order::Free,
     };
+}
+
+/// R14: what the caller of a copy says that it knows.
+fn known_of(order: &Order) -> Known {
+    order.known().cloned().unwrap_or_default()
 }
 
 #[cfg(test)]

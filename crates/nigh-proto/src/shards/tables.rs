@@ -195,6 +195,7 @@ impl Tables {
             Record::Ran(ran) => self.ran(position, ran),
             Record::Tombstone(tombstone) => self.fenced(position, tombstone),
             Record::Again(again) => {
+                self.join(again.id, position, &again.known); // mutant again-knows-nothing: let _ = &again.known;
                 let verdict = Verdict::from(again.outcome);
                 let entry = RecordEntry { birth: again.id.birth, fingerprint: again.fingerprint, verdict };
                 self.remember(again.id, position, entry);
@@ -227,6 +228,7 @@ impl Tables {
 
     fn fenced(&mut self, position: Position, stone: Tombstone) {
         let Tombstone { id, fingerprint, cause, .. } = stone;
+        self.join(id, position, &stone.known); // mutant stone-knows-nothing: let _ = &stone.known;
         if let Some(keyed) = &stone.keyed {
             // R12: its other tries are told the same.
             let key = keyed_key(keyed, &stone.entity, &stone.key, &stone.method);

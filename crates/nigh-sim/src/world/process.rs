@@ -261,7 +261,9 @@ impl World {
         // Callers would wait for it until their deadlines, which hides it from whoever looks at answers.
         if deaf == Some(true) {
             let (node, shard) = (owner.node, shard.0);
-            self.violate(format!("one owner: process {node} was told that shard {shard} is another's, and goes on"));
+            self.violate(format!(
+                "one owner: process {node} was told that shard {shard} is another's, and goes on"
+            ));
         }
     }
 

@@ -98,8 +98,9 @@ fn copies_leave_in_order_and_name_their_predecessor() {
     check_sent("call call send* done:1 lost up send*",          "1<0 2<1 2<0");
     check_sent("call lost call up send*",                       "1<0 2<1");
     check_sent("view call send* lost up send*",                 "view 2<0 view 2<0");
-    check_sent("call send done:1 keyed send",                   "1<0 2<keyed~1"); // R14: it says what is known.
-    check_sent("keyed foreign commute call send*",              "1<keyed~0 7<free 3<free 4<0");
+    check_sent("call send done:1 keyed send",                   "1<0 2<unordered~1"); // R14: it says what is known.
+    check_sent("call send done:1 commute send",                 "1<0 2<unordered~1"); // So does what commutes: it may be given up.
+    check_sent("keyed foreign commute call send*",              "1<unordered~0 7<free 3<unordered~0 4<0");
     check_sent("reserve call send* begin:1 send*",              "2<1 1<0");
     check_sent("call call send ahead:1 send* wait send*",       "1<0 1<0 2<1"); // 2 waits behind 1.
     check_sent("call:a call:b send ahead:1 send*",              "1<0 2<0");     // Other keys go on.

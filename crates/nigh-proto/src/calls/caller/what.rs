@@ -197,11 +197,6 @@ impl What {
         Some(Place { shard: call.shard, chain })
     }
 
-    /// True if it carries an idempotency key that its owner looks at.
-    pub(super) fn is_keyed(&self) -> bool {
-        matches!(self, Self::Call(call) if call.keyed.is_some() && call.class != Class::Commutes)
-    }
-
     /// True if it changes nothing: asked as often as it takes, never in doubt.
     pub(super) fn reads(&self) -> bool {
         match self {

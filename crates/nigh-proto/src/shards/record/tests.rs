@@ -30,11 +30,17 @@ fn ran() -> Ran {
 }
 
 fn records() -> Vec<Record> {
-    let again = Again { id: id(), fingerprint: Fingerprint(5), outcome: RanOutcome::Err(Bytes::new()) };
+    let known = Known { floor: 7, doubts: vec![2] };
+    let again = Again {
+        id: id(),
+        fingerprint: Fingerprint(5),
+        outcome: RanOutcome::Err(Bytes::new()),
+        known: known.clone(),
+    };
     let Ran { time, fingerprint, entity, key, method, .. } = ran();
     let keyed = Some(Keyed { principal: String::new(), key: "o".into() });
     let cause = Cause::Fenced;
-    let stone = Tombstone { id: id(), time, entity, key, method, fingerprint, keyed, cause };
+    let stone = Tombstone { id: id(), time, entity, key, method, fingerprint, keyed, cause, known };
     vec![Record::Ran(ran()), Record::Tombstone(stone), Record::Again(again), Record::Bye(id()), Record::Tick]
 }
 
@@ -48,8 +54,8 @@ fn stored_bytes_stay() {
         &[9, 172, 2, 5][..],
         &[0, 1], &id, &[4], &five, &[1, b'E', 1, b'k', 1, b'm', 1, 1, 1, 1, 1, 0, 0, 1, b'v', 1, b'r', 0, 1, 6, 0, 0,
           1, 1, b'F', 1, b'l', 1, b's'],
-        &[1], &id, &[4, 1, b'E', 1, b'k', 1, b'm'], &five, &[1, 0, 1, b'o', 1],
-        &[2], &id, &five, &[1, 0],
+        &[1], &id, &[4, 1, b'E', 1, b'k', 1, b'm'], &five, &[1, 0, 1, b'o', 1, 7, 1, 2],
+        &[2], &id, &five, &[1, 0, 7, 1, 2],
         &[3], &id,
         &[4],
     ].concat();

@@ -13,7 +13,6 @@ use nigh_wire::{Bytes, CallId, CallerId, Fingerprint, Keyed, Time};
 
 use self::world::{Act, Ask, Heard, World, keyed};
 use super::*;
-use crate::calls::request::Known;
 
 mod at_limits;
 mod cold;
@@ -346,6 +345,23 @@ fn what_callers_know_is_freed() {
     check("a1x sync bye:a9x sync a1x a5x",        "a1:done-0 a1:forgotten a5:forgotten");
     check("bye:a9x sync a1x sync",                "a1:done-0");                  // Nothing was remembered.
     check("a1x sync bye:a9x sync crash a2x",      "a1:done-0 a2:forgotten");
+    // What did not run says it, too: given up, or answered from its idempotency key.
+    check("a1x a2x*~1 sync settle:a1x",           "a1:done-0 a2:panicked ?a1:forgotten");
+    check("a1x* a2x?~1 sync settle:a1x",          "a1:panicked a2:malformed ?a1:forgotten");
+    check("a1x=o a2x=o~1 sync settle:a1x",        "a1:done-0 a2:done-0 ?a1:forgotten");
+    check("a1x a2x+*~1 sync a1x",                 "a1:done-0 a2:panicked a1:forgotten");
+    check("a1x a2x+~1 sync a1x",                  "a1:done-0 a2:done-1 a1:done-0"); // It leaves nothing behind.
+}
+
+/// R14: a caller of which nothing ever runs is not remembered call by call.
+#[test]
+fn what_is_given_up_is_freed() {
+    for how in ["*", "?", "$", "!", "+*", "=o", "=o*"] {
+        let word = |number: u64| format!("a{number}x{how}~{} sync", number - 1);
+        let world = play(&(1..=100).map(word).collect::<Vec<_>>().join(" "));
+        let records = world.shard.counters().records;
+        assert!(records <= 2, "{records} of 100 calls `{how}` are remembered");
+    }
 }
 
 /// R16: a mark outlives its freed record while an unknown number lies below, and goes by birth.
@@ -413,7 +429,8 @@ fn a_replay_keeps_nothing_of_the_blob() {
     };
     let keyed = Some(Keyed { principal: "me".into(), key: "once".into() });
     let other = Ran { id: Some(id(2)), order: Order::Free, keyed, ..ran.clone() };
-    let again = Again { id: id(3), fingerprint: Fingerprint(0), outcome: RanOutcome::Err(key) };
+    let known = Known::default();
+    let again = Again { id: id(3), fingerprint: Fingerprint(0), outcome: RanOutcome::Err(key), known };
     let records = vec![Record::Ran(ran), Record::Ran(other), Record::Again(again)];
     let written = Blob { time: world::START, first: Position(5), records }.to_bytes();
     let bytes = Bytes::from(written.to_vec());

@@ -167,16 +167,27 @@ impl Script {
         }
         let keyed = asked.keyed.filter(|_| !parts.contains(&"unkeyed"));
         let time = self.time();
+        let known = Known::default();
         if kind == "stone" {
             let cause = Cause::Fenced;
-            return Record::Tombstone(Tombstone { id, time, entity, key, method, fingerprint, keyed, cause });
+            return Record::Tombstone(Tombstone {
+                id,
+                time,
+                entity,
+                key,
+                method,
+                fingerprint,
+                keyed,
+                cause,
+                known,
+            });
         }
         let value = |name: &str| parts.iter().find_map(|part| part.strip_prefix(name)?.strip_prefix(':'));
         let said = |name: &str| value(name).map(|text| bytes(text.parse().expect("a number")));
         if kind == "again" {
             let outcome =
                 said("err").map_or_else(|| RanOutcome::Ok(said("ok").expect("ok:")), RanOutcome::Err);
-            return Record::Again(Again { id, fingerprint, outcome });
+            return Record::Again(Again { id, fingerprint, outcome, known });
         }
         let cell = self.cells.entry(key.clone()).or_insert_with(|| Toy.fresh("Counter").expect("a toy"));
         let seed = (&*method == "roll").then_some(7);

@@ -215,7 +215,7 @@ impl Run {
                 assert!(before.is_none_or(|id| id == call.id), "renumbered: {before:?}, {:?}", call.id);
                 let after = match call.order {
                     Order::Free => "free".to_owned(),
-                    Order::Keyed(known) => format!("keyed~{}", known.floor),
+                    Order::Unordered(known) => format!("unordered~{}", known.floor),
                     Order::After { after, .. } => after.to_string(),
                 };
                 (call.method, format!("{}<{after}", call.id.number))

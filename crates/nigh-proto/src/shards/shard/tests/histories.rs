@@ -43,7 +43,7 @@ impl Caller {
     fn copy(&self, number: usize) -> Arrival {
         let mut call = self.calls[number].call.clone();
         if call.keyed.is_some() {
-            call.order = Order::Keyed(self.known());
+            call.order = Order::Unordered(self.known());
         }
         if let Order::After { after, known } = &mut call.order {
             let before = self.calls[..number].iter().rev();
