@@ -15,7 +15,7 @@ use nigh_proto::shards::record::Blob;
 use nigh_wire::{Bytes, CallId, Catalogue, Cause, Class, ContractKind, Keyed, MethodIndex, Ticket};
 
 use crate::durable::Durable;
-use crate::judge::{Asked, Heard, LedgerJudge, LogJudge, Verdict};
+use crate::judge::{Asked, Heard, Judgement, LedgerJudge, LogJudge, Verdict, Violation};
 use crate::panics::caught;
 use crate::program::Entities;
 use crate::rng::mix;
@@ -497,6 +497,14 @@ impl Book {
     pub(crate) fn compare(&mut self, engine: &Engine) {
         self.compare_states(engine);
         let at = Instant::from_nanos(now());
+        if let Some((shard, id)) =
+            self.judge.done_with().into_iter().find(|(shard, id)| engine.remembers(*shard, *id))
+        {
+            let text =
+                format!("call {id} is remembered in shard {}, and its caller knew its answer", shard.0);
+            let (judgement, sentence) = (Judgement::Bounded, format!("{text} when it made a later one"));
+            self.check(Err(Violation { judgement, at, sentence }));
+        }
         let calm = Instant::from_nanos(self.calm_at.unwrap_or(0));
         let judged = self.judge.end(at, calm, std::time::Duration::from_secs(30));
         self.check(judged);

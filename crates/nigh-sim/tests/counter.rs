@@ -41,6 +41,11 @@ impl Counter {
         self.rolled = tx.random() ^ tx.now().as_nanos();
         self.rolled
     }
+    /// Counts, and fails.
+    pub fn stumble(&mut self) {
+        self.ever += 1;
+        panic!("of {}", self.ever)
+    }
     /// How many.
     pub fn count(&self) -> u64 {
         self.count
@@ -111,6 +116,27 @@ fn a_view_that_panics_tells_nothing_early(sim: &mut Sim) {
             }
             client.sleep(Duration::from_millis(20)).await;
         }
+    });
+}
+
+/// R4, R14: what a method did before it panicked is undone, and who asked for it is not remembered call by call.
+#[nigh_sim::test]
+fn what_panics_leaves_nothing(sim: &mut Sim) {
+    sim.app(|| nigh::App::new("counter").entity::<Counter>());
+    sim.clients(2, |client| async move {
+        for _ in client.times(10) {
+            match client.call(Counter::at("a").stumble()).await {
+                Err(CallError::NotDone(Cause::Panicked(why))) => assert_eq!(why, "of 1"),
+                other => assert!(
+                    !matches!(other, Ok(()) | Err(CallError::NotDone(Cause::Malformed(_)))),
+                    "{other:?}"
+                ),
+            }
+            client.sleep(Duration::from_millis(20)).await;
+        }
+    });
+    sim.always("what panicked is undone", |durable| {
+        durable.all::<Counter>().all(|(_, counter)| counter.ever == 0)
     });
 }
 

@@ -15,7 +15,7 @@ use nigh_proto::link::error::LinkError;
 use nigh_proto::placement::Role;
 use nigh_proto::shards::record::Other;
 use nigh_proto::shards::{Epoch, Position, ShardId};
-use nigh_wire::{Bytes, Catalogue, Cause, Value};
+use nigh_wire::{Bytes, CallId, Catalogue, Cause, Value};
 
 use crate::app::App;
 use crate::backups::Backups;
@@ -467,6 +467,11 @@ impl Engine {
         let mut heads: Vec<_> = store.owner.cores().flat_map(of_lane).collect();
         heads.sort_unstable_by_key(|(shard, ..)| *shard);
         heads
+    }
+
+    /// True if it has a record of this call in memory.
+    pub fn remembers(&self, shard: ShardId, id: CallId) -> bool {
+        self.store.as_ref().is_some_and(|store| store.owner.core_of(shard).machine(shard).remembers(id))
     }
 
     /// True if all it has in memory is durable.

@@ -368,6 +368,10 @@ impl<R> Shard<R> {
     pub fn id(&self) -> ShardId {
         self.id
     }
+    /// True if there is a record of this call in memory: whoever knows its answer would wonder (R14).
+    pub fn remembers(&self, id: CallId) -> bool {
+        self.tables.record(id.caller, id.number).is_some()
+    }
     /// Under which it was taken up.
     pub fn epoch(&self) -> Epoch {
         self.epoch

@@ -34,6 +34,7 @@ use self::shadow::Shadows;
 use super::program::Program;
 use super::violation::{Judgement, Moment, Returned, Show, Violation};
 
+mod bound;
 mod callers;
 mod ending;
 mod fates;

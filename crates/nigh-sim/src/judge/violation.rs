@@ -30,6 +30,8 @@ pub enum Judgement {
     Agreed,
     /// A record is freed only when its caller knows the answer, or by age (R14, R15, R16).
     Freed,
+    /// What its caller knows is not remembered for ever (R14).
+    Bounded,
     /// What runs is neither too old nor from the future (R16, R17).
     Age,
     /// Every record is of something that was asked.
@@ -63,6 +65,7 @@ impl Judgement {
             Judgement::View => "views show the log",
             Judgement::Agreed => "verdicts agree",
             Judgement::Freed => "nothing is freed too early",
+            Judgement::Bounded => "what is known is freed",
             Judgement::Age => "age",
             Judgement::Asked => "only what was asked",
             Judgement::Log => "the log has one line",

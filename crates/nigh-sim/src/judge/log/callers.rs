@@ -83,6 +83,8 @@ pub(super) struct Op {
     pub(super) asked: Arc<Intent>,
     pub(super) kind: Kind,
     pub(super) heard_at: Option<Instant>,
+    /// When its asker heard what became of it, for good (R15).
+    pub(super) known_at: Option<Instant>,
 }
 
 pub(super) enum Kind {
@@ -117,7 +119,7 @@ impl<P: Program> LogJudge<P> {
                 Kind::Write(key, number)
             }
         };
-        match self.ops.insert(op, Op { asked: intent, kind, heard_at: None }) {
+        match self.ops.insert(op, Op { asked: intent, kind, heard_at: None, known_at: None }) {
             None => Ok(()),
             Some(old) => Err(Violation::new(Judgement::Fed, now, format!("{} is asked again", old.asked))),
         }
@@ -155,6 +157,7 @@ impl<P: Program> LogJudge<P> {
             let text = format!("{} was answered at {} before", asked.asked, Moment(before));
             return wrong(Judgement::Fed, text);
         }
+        asked.known_at = Some(now).filter(|_| !matches!(heard, Heard::InDoubt | Heard::Dropped));
         let intent = asked.asked.clone();
         match asked.kind {
             Kind::Write(key, number) => self.heard(now, (key, number), &intent, heard),

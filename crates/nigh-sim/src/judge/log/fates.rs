@@ -135,6 +135,10 @@ impl Calls {
         &mut self.all[number]
     }
 
+    pub(super) fn at(&self, number: usize) -> &Call {
+        &self.all[number]
+    }
+
     pub(super) fn get(&self, key: CallKey) -> Option<&Call> {
         self.by_key.get(&key).map(|at| &self.all[*at])
     }
