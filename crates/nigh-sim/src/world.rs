@@ -1,8 +1,8 @@
 //! The world of one run: processes, their links and logs, and the faults that befall them.
 //!
 //! Reading order: [`World::handle`] is everything that can happen; `process.rs` opens, runs and ends a process;
-//! `store.rs` is what lasts; `faults.rs` does what a plan says; `network.rs` is what moves between. Nothing here decides what a call comes to:
-//! that is nigh's engine, unchanged.
+//! `links.rs` joins them; `store.rs` is what lasts; `faults.rs` does what a plan says; `network.rs` is what moves
+//! between. Nothing here decides what a call comes to: that is nigh's engine, unchanged.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -25,6 +25,7 @@ use crate::surroundings::{has_ended, nanos, take_ended, take_touched, take_wishe
 use crate::tasks::Owner;
 
 mod faults;
+mod links;
 mod process;
 mod store;
 

@@ -8,12 +8,10 @@ use nigh::engine::{Engine, Options};
 use nigh::store::{AppendError, Log, StoreError};
 use nigh_proto::Instant;
 use nigh_proto::shards::ShardId;
-use nigh_wire::Bytes;
 
 use super::store::OnDisk;
-use super::{DIAL_AGAIN, Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
+use super::{Event, Running, SHARDS, START_AGAIN, SWEEP_EVERY, World};
 use crate::host::Stage;
-use crate::network::{Network, Side};
 use crate::surroundings::{Surroundings, is_own_end, mark, nanos};
 use crate::tasks::{self, Owner};
 
@@ -23,8 +21,6 @@ const CONFIRM: std::ops::RangeInclusive<u64> = 50_000..=20_000_000;
 const SLOW: u64 = 200_000_000;
 /// A process that dies because a point says so is back after this.
 pub(super) const SOON: Duration = Duration::from_millis(30);
-/// Who connects gives up after this: as nigh does over TCP.
-const CONNECT_MAX: Duration = Duration::from_secs(3);
 /// What entities may take in memory, in bytes. More than those of a run: they are let go by chance, at the points
 /// `memory.cold` and `memory.cold.swept`.
 const MEMORY_MAX: usize = 1 << 20;
@@ -120,7 +116,7 @@ impl World {
     }
 
     /// Runs code of a process; what unwinds out of it ends the process, or the run.
-    fn within<T>(&mut self, owner: Owner, code: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub(super) fn within<T>(&mut self, owner: Owner, code: impl FnOnce(&mut Self) -> T) -> Option<T> {
         match tasks::as_owner(owner, || catch_unwind(AssertUnwindSafe(|| code(self)))) {
             Ok(value) => Some(value),
             Err(payload) if is_own_end(payload.as_ref()) => None,
@@ -220,23 +216,6 @@ impl World {
         });
         if fenced == Some(true) {
             self.ended_by_itself(stage, owner, "a shard was taken up by another process");
-        }
-    }
-
-    /// What its ends of links have to write leaves.
-    fn transmit(&mut self, stage: &mut Stage<Event>, process: u16) {
-        let now = stage.now();
-        let World { processes, network, board, .. } = self;
-        let Some(running) = &processes[usize::from(process)].up else { return };
-        for &(wire, side) in &running.links {
-            let dialler = network.get(wire).owner(Side::Dialler).node;
-            while let Some(bytes) = network.get(wire).end(side).and_then(|end| end.poll_transmit()) {
-                board.book().sent(dialler, side == Side::Dialler, &bytes);
-                if let Some(at) = network.send(now, wire, side) {
-                    stage.push(at, Event::Arrive(wire, side.other(), bytes));
-                }
-            }
-            set_link_timer(network, stage, wire, side);
         }
     }
 
@@ -393,118 +372,6 @@ impl World {
     }
 }
 
-/// Links.
-impl World {
-    /// A process tries to reach whoever owns the entities now.
-    pub(super) fn dial(&mut self, stage: &mut Stage<Event>, owner: Owner) {
-        let (now, to) = (stage.now(), self.owner);
-        if self.running(owner).is_none() {
-            return;
-        }
-        let reaches = self.network.delayed(now, owner.node, to);
-        if self.processes[usize::from(to)].up.is_none() {
-            // Refused: there is nobody.
-            let again = self.rng.between(DIAL_AGAIN);
-            return stage.push(refused_at(now, reaches) + again, Event::Dial(owner));
-        }
-        let wire = self.network.wire(owner, self.life(to));
-        let linked = self.within(owner, |world| {
-            let end = world.running(owner)?.engine.link(true);
-            world.network.get(wire).put(Side::Dialler, end);
-            world.running(owner)?.links.push((wire, Side::Dialler));
-            Some(())
-        });
-        if linked.flatten().is_some() {
-            self.board.book().note(|| format!("process {} dials {to}: link {wire}", owner.node));
-            // Its hello follows the making of the link.
-            let accepted = self.network.send(now, wire, Side::Dialler);
-            accepted.into_iter().for_each(|at| stage.push(at, Event::Accept(wire)));
-            mark(owner.node);
-        }
-    }
-
-    pub(super) fn accept(&mut self, stage: &mut Stage<Event>, wire: usize) {
-        let owner = self.network.get(wire).owner(Side::Listener);
-        let accepted = self.within(owner, |world| {
-            let end = world.running(owner)?.engine.link(false);
-            world.network.get(wire).put(Side::Listener, end);
-            world.running(owner)?.links.push((wire, Side::Listener));
-            Some(())
-        });
-        if accepted.flatten().is_some() {
-            mark(owner.node);
-        } else {
-            let at = self.network.send(stage.now(), wire, Side::Listener);
-            at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, Side::Dialler)));
-        }
-    }
-
-    pub(super) fn arrive(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side, bytes: Bytes) {
-        if let Some(until) = self.network.held(stage.now(), wire, side) {
-            return stage.push(until, Event::Arrive(wire, side, bytes));
-        }
-        let owner = self.network.get(wire).owner(side);
-        if !self.network.get(wire).has(side) {
-            // The system of a machine that is up says at once that there is no such connection.
-            let at = self.network.send(stage.now(), wire, side);
-            return at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, side.other())));
-        }
-        mark(owner.node);
-        let heard = self.within(owner, |world| {
-            world.network.get(wire).end(side).map_or(Ok(()), |end| end.handle_bytes(&bytes))
-        });
-        if let Some(Err(error)) = heard {
-            self.board.book().note(|| format!("process {} closes a link: {error}", owner.node));
-            self.close(stage, wire, side);
-        }
-    }
-
-    pub(super) fn link_timer(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
-        let now = stage.now();
-        let owner = self.network.get(wire).owner(side);
-        *self.network.get(wire).timer(side) = None;
-        let due = self.network.get(wire).end(side).and_then(|end| end.poll_timeout());
-        match due {
-            Some(due) if due.as_nanos() <= now => {
-                mark(owner.node);
-                let end = self.network.get(wire).end(side);
-                if end.is_some_and(|end| end.handle_timeout().is_err()) {
-                    self.close(stage, wire, side);
-                }
-            }
-            Some(_) => set_link_timer(&mut self.network, stage, wire, side),
-            None => {}
-        }
-    }
-
-    /// This end closes the link; the other hears of it.
-    pub(super) fn close(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
-        let at = self.network.send(stage.now(), wire, side);
-        at.into_iter().for_each(|at| stage.push(at, Event::Gone(wire, side.other())));
-        self.gone(stage, wire, side);
-    }
-
-    /// This end is gone: who dialled dials again.
-    pub(super) fn gone(&mut self, stage: &mut Stage<Event>, wire: usize, side: Side) {
-        let owner = self.network.get(wire).owner(side);
-        let Some(mut end) = self.network.get(wire).take(side) else { return };
-        self.board.book().note(|| format!("process {}: link {wire} is gone", owner.node));
-        self.board.book().ledger().lost_link();
-        self.within(owner, |world| {
-            end.handle_lost();
-            drop(end);
-            if let Some(running) = world.running(owner) {
-                running.links.retain(|link| *link != (wire, side));
-            }
-        });
-        mark(owner.node);
-        if side == Side::Dialler && self.running(owner).is_some() {
-            let again = self.rng.between(DIAL_AGAIN);
-            stage.push(stage.now() + again, Event::Dial(owner));
-        }
-    }
-}
-
 impl Running {
     /// Its engine is told when its time has come.
     fn set_timer(&mut self, stage: &mut Stage<Event>, owner: Owner) {
@@ -515,23 +382,3 @@ impl Running {
         }
     }
 }
-
-/// So is this end of a link, unless it will be anyway.
-fn set_link_timer(network: &mut Network, stage: &mut Stage<Event>, wire: usize, side: Side) {
-    let wire_of = network.get(wire);
-    if wire_of.timer(side).is_some() {
-        return;
-    }
-    if let Some(due) = wire_of.end(side).and_then(|end| end.poll_timeout()).map(Instant::as_nanos) {
-        *wire_of.timer(side) = Some(due);
-        stage.push(due, Event::LinkTimer(wire, side));
-    }
-}
-
-/// When a dialler gives up on who is not there. What hinders the network may hide that for long.
-fn refused_at(now: u64, reaches: u64) -> u64 {
-    reaches.min(now + nanos(CONNECT_MAX)) // mutant sim-dial-waits: reaches
-}
-
-#[cfg(test)]
-mod tests;
