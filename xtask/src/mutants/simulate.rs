@@ -87,7 +87,7 @@ pub(super) fn command(root: &Path, args: &[String]) -> Result<(), Trouble> {
     let chosen = asked.chosen(&all, &listed)?;
     let copy = plant::plant(root, &all)?;
     let target = copy.root.parent().expect("the copy lies in target/mutants").join("target");
-    let built = scenarios::built(root, &copy.root, &target, Profile::Release)?;
+    let built = scenarios::built(root, &copy.root, &target, Profile::Release, &[])?;
     let has_points = without_mutant(&built)?;
     println!("{}", row(["mutant", "scenario", "without points", "with points", "what was violated"]));
     let (next, missed) = (Mutex::new(chosen.iter()), Mutex::new(Vec::new()));

@@ -73,7 +73,7 @@ impl Asked {
 /// `cargo xtask sim [--seeds N] [--minutes M] [NAME…]`.
 pub fn command(root: &Path, args: &[String]) -> Result<(), Trouble> {
     let asked = Asked::of(args)?;
-    let built = scenarios::built(root, root, &root.join("target"), Profile::Release)?;
+    let built = scenarios::built(root, root, &root.join("target"), Profile::Release, &asked.names)?;
     let is_wanted = |scenario: &&Scenario| {
         asked.names.is_empty() || asked.names.iter().any(|name| scenario.name.contains(name.as_str()))
     };

@@ -104,15 +104,16 @@ fn target(root: &Path, folder: &Path, file: &Path) -> Vec<String> {
     flags.iter().map(|flag| (*flag).to_owned()).collect()
 }
 
-/// Builds all scenarios of the repository, or of a copy of it in `root`, and says which tests are none. What is
-/// marked is read from the repository: git lists no files of a copy.
+/// Builds the scenarios of the repository, or of a copy of it in `root`, and says which tests are none. Names spare binaries in
+/// which there is none of them. What is marked is read from the repository: git lists no files of a copy.
 pub(crate) fn built(
     repository: &Path,
     root: &Path,
     target: &Path,
     profile: Profile,
+    names: &[String],
 ) -> Result<Built, Trouble> {
-    let (out, marked): (Vec<Marked>, Vec<Marked>) =
+    let (out, mut marked): (Vec<Marked>, Vec<Marked>) =
         marked(repository).into_iter().partition(|marked| marked.left_out.is_some());
     let mut out: Vec<String> =
         out.into_iter().map(|m| format!("{} ({})", m.name, m.left_out.unwrap_or_default())).collect();
@@ -120,6 +121,7 @@ pub(crate) fn built(
         return Err(NONE.into());
     }
     let graph = Graph::of(root)?;
+    keep_named(&mut marked, names, |marked| format!("{} {}", graph.package_in(&marked.folder), marked.name));
     let args = chosen_of(&marked, &graph);
     println!("building the simulated tests: cargo test {}", args.join(" "));
     let binaries = binaries::build(root, target, profile, &args)?;
@@ -148,6 +150,15 @@ pub(crate) fn built(
     match scenarios.is_empty() {
         true => Err(NONE.into()),
         false => Ok(Built { scenarios, libraries }),
+    }
+}
+
+/// Those with a part of these names; all, if one of the names is none that the sources tell: a binary may.
+fn keep_named(marked: &mut Vec<Marked>, names: &[String], told: impl Fn(&Marked) -> String) {
+    let bears = |marked: &Marked, name: &str| told(marked).contains(name);
+    let known = |name: &String| marked.iter().any(|marked| bears(marked, name));
+    if !names.is_empty() && names.iter().all(known) {
+        marked.retain(|marked| names.iter().any(|name| bears(marked, name)));
     }
 }
 

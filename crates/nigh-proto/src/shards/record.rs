@@ -54,6 +54,23 @@ impl Blob {
         Blob::read(Reader::sliced(bytes))
     }
 
+    /// Reads stored bytes for what was changed, and passes over all else: for entities, of which the machines know nothing.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no blob. Of what is passed over, not all is looked at.
+    pub fn changes(bytes: &Bytes) -> Result<Vec<Change<'_>>, DecodeError> {
+        let mut reader = Reader::sliced(bytes);
+        let (_, first) = (Time::decode(&mut reader)?, Position::decode(&mut reader)?);
+        let mut changes = Vec::new();
+        for position in (first.0..).map(Position).take(usize::try_from(reader.var()?).unwrap_or(usize::MAX)) {
+            reader.begin_anew();
+            changes.extend(reader.nested(|reader| Change::of_record(position, reader))?);
+        }
+        reader.end()?;
+        Ok(changes)
+    }
+
     fn read(mut reader: Reader<'_>) -> Result<Blob, DecodeError> {
         let (time, first) = (Time::decode(&mut reader)?, Position::decode(&mut reader)?);
         let count = reader.var()?;
@@ -174,6 +191,55 @@ pub struct Other {
     pub key: Bytes,
     /// The change, as `State::commit` wrote it.
     pub redo: Bytes,
+}
+
+/// What a run changed: of a [`Ran`], the part that entities are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// Of its record.
+    pub position: Position,
+    /// Wire name of the entity.
+    pub entity: &'a str,
+    /// Its encoded key.
+    pub key: Bytes,
+    /// Empty if there was none.
+    pub redo: Bytes,
+    /// The entity became its default.
+    pub deleted: bool,
+    /// Of other entities of the same home.
+    pub others: Vec<Other>,
+}
+
+impl<'a> Change<'a> {
+    /// Reads a [`Record`], behind its level; `None` of all but runs.
+    fn of_record(position: Position, r: &mut Reader<'a>) -> Result<Option<Self>, DecodeError> {
+        match r.var()? {
+            0 => Change::of_run(position, r).map(Some),
+            1 => Tombstone::decode(r).map(|_| None),
+            2 => Again::decode(r).map(|_| None),
+            3 => CallId::decode(r).map(|_| None),
+            4 => Ok(None),
+            _ => Err(DecodeError::Variant),
+        }
+    }
+
+    /// Reads a [`Ran`], field by field.
+    fn of_run(position: Position, r: &mut Reader<'a>) -> Result<Self, DecodeError> {
+        Option::<CallId>::decode(r)?;
+        Time::decode(r)?;
+        Fingerprint::decode(r)?;
+        let (entity, key) = (r.str()?, r.share()?);
+        let _method = r.bytes()?;
+        Order::decode(r)?;
+        if r.tag()? {
+            let (_principal, _key) = (r.bytes()?, r.bytes()?);
+        }
+        let (_ok_or_err, _outcome) = (r.var()?, r.bytes()?);
+        let (redo, deleted) = (r.share()?, r.tag()?);
+        Option::<u64>::decode(r)?;
+        let (_staged, _timers) = (Vec::<Bytes>::decode(r)?, Vec::<Bytes>::decode(r)?);
+        Ok(Change { position, entity, key, redo, deleted, others: Vec::decode(r)? })
+    }
 }
 
 /// What a method returned.

@@ -31,3 +31,22 @@ fn this_repository_has_scenarios() {
     assert_eq!(counter.target, ["--test", "counter"]);
     assert!(marked.iter().all(|marked| !marked.name.is_empty()), "{marked:?}");
 }
+
+#[test]
+fn names_spare_what_bears_none_of_them() {
+    let check = |names: &str, expected: &str| {
+        let of =
+            |name: &str| Marked { folder: "p".into(), target: vec![], name: name.into(), left_out: None };
+        let mut marked: Vec<Marked> = ["ab", "bc", "cd"].map(of).into();
+        let names: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+        keep_named(&mut marked, &names, |marked| format!("pack {}", marked.name));
+        let kept: Vec<&str> = marked.iter().map(|marked| marked.name.as_str()).collect();
+        assert_eq!(kept.join(" "), expected, "{names:?}");
+    };
+    check("", "ab bc cd");
+    check("b", "ab bc");
+    check("ab cd", "ab cd");
+    check("pack", "ab bc cd");
+    // Perhaps that of a module, which the binary tells.
+    check("ab module", "ab bc cd");
+}

@@ -63,6 +63,39 @@ fn stored_bytes_stay() {
     assert_eq!(Blob::from_bytes(&blob.to_bytes()), Ok(blob));
 }
 
+/// What is read of them for entities is what stands in them.
+#[test]
+fn changes_are_those_of_the_records() {
+    let other = Ran {
+        id: None,
+        order: Order::Free,
+        keyed: Some(Keyed { principal: "p".into(), key: "o".into() }),
+        outcome: RanOutcome::Err(Bytes::from_static(b"an error")),
+        redo: Bytes::from_static(b"longer"),
+        deleted: true,
+        seed: None,
+        staged: vec![Bytes::from_static(b"staged")],
+        timers: vec![Bytes::new(), Bytes::from_static(b"timer")],
+        others: vec![],
+        ..ran()
+    };
+    let records = [records(), vec![Record::Ran(other)], records()].concat();
+    let places = (300..).map(Position);
+    let changes = places.zip(&records).filter_map(|(position, record)| {
+        let Record::Ran(Ran { entity, key, redo, deleted, others, .. }) = record else { return None };
+        let (key, redo, others) = (key.clone(), redo.clone(), others.clone());
+        Some(Change { position, entity, key, redo, deleted: *deleted, others })
+    });
+    let expected: Vec<Change<'_>> = changes.collect();
+    let blob = Blob { time: Time::from_nanos(9), first: Position(300), records: records.clone() }.to_bytes();
+    assert_eq!(Blob::changes(&blob), Ok(expected));
+    for end in 0..blob.len() {
+        assert!(Blob::changes(&blob.slice(..end)).is_err(), "cut at {end}");
+    }
+    let longer = [&blob[..], &[4]].concat();
+    assert_eq!(Blob::changes(&longer.into()), Err(DecodeError::Rest));
+}
+
 /// Records far smaller in bytes than in memory are read back, however many they are.
 #[test]
 fn many_small_records_are_read() {

@@ -4,9 +4,7 @@
 //! and stays as it stands in the log. It is repeated on the entity when that is loaded. The first sweep wakes and loads all, so
 //! that nothing of this is left a moment after the start.
 
-use std::sync::Arc;
-
-use nigh_proto::shards::record::{Blob, Other, Ran, Record};
+use nigh_proto::shards::record::{Blob, Change, Other, Record};
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, DecodeError};
 
@@ -19,13 +17,13 @@ pub(super) struct Tail {
     /// Its encoded key.
     key: Bytes,
     /// Always there. Most changed once.
-    first: Option<Change>,
+    first: Option<Redo>,
     /// In order.
-    later: Vec<Change>,
+    later: Vec<Redo>,
 }
 
 /// Redo and its place; `None`: it became its default.
-type Change = (Position, Option<Bytes>);
+type Redo = (Position, Option<Bytes>);
 
 impl Tail {
     /// Its encoded key, without what stands around it: it may be kept for long.
@@ -79,22 +77,20 @@ impl Memory {
     /// It does not fit.
     pub(super) fn wake(&mut self, shard: ShardId) -> Result<(), StoreError> {
         for bytes in std::mem::take(&mut self.asleep[self.lanes.at(shard)]).blobs {
-            let blob = Blob::sliced(&bytes).map_err(|e| corrupt(shard, format!("a blob: {e}")))?;
-            for (record, place) in blob.records.iter().zip(blob.first.0..) {
-                self.replay(shard, Position(place), record)?;
-            }
+            let changes = Blob::changes(&bytes).map_err(|e| corrupt(shard, format!("a blob: {e}")))?;
+            changes.into_iter().try_for_each(|change| self.replay(shard, change))?;
         }
         Ok(())
     }
 
-    /// Keeps a record of the log's tail until its entities are loaded.
-    fn replay(&mut self, shard: ShardId, position: Position, record: &Record) -> Result<(), StoreError> {
-        let Record::Ran(Ran { entity, key, redo, deleted, others, .. }) = record else { return Ok(()) };
-        if !redo.is_empty() || *deleted {
+    /// Keeps what a record of the log's tail changed until its entities are loaded.
+    fn replay(&mut self, shard: ShardId, change: Change<'_>) -> Result<(), StoreError> {
+        let Change { position, entity, key, redo, deleted, others } = change;
+        if !redo.is_empty() || deleted {
             self.keep(shard, position, entity, key, (!deleted).then_some(redo))?;
         }
         for Other { entity, key, redo } in others {
-            self.keep(shard, position, entity, key, Some(redo))?; // mutant others-not-repeated: self.keep(shard, position, entity, key, None)?;
+            self.keep(shard, position, &entity, key, Some(redo))?; // mutant others-not-repeated: self.keep(shard, position, &entity, key, None)?;
         }
         Ok(())
     }
@@ -104,24 +100,23 @@ impl Memory {
         &mut self,
         shard: ShardId,
         position: Position,
-        entity: &Arc<str>,
-        key: &Bytes,
-        redo: Option<&Bytes>,
+        entity: &str,
+        key: Bytes,
+        redo: Option<Bytes>,
     ) -> Result<(), StoreError> {
         let bad = |why: String| corrupt(shard, format!("record {}: {why}", position.0));
         let host = self.host(entity).map_err(bad)?;
-        let name = self.name(host, key).map_err(|e| bad(e.to_string()))?;
+        let name = self.name(host, &key).map_err(|e| bad(e.to_string()))?;
         self.rowed.changed(shard, &name, position);
-        let change = (position, redo.cloned());
         let place = self.tail[self.lanes.at(shard)].entry(name);
-        let mut change = Some(change);
-        let tail = place.or_insert_with(|| Tail { key: key.clone(), first: change.take(), later: vec![] });
+        let mut change = Some((position, redo));
+        let tail = place.or_insert_with(|| Tail { key, first: change.take(), later: vec![] });
         tail.later.extend(change); // mutant later-change-lost: tail.later.extend(change.filter(|_| tail.key.len() == usize::MAX));
         Ok(())
     }
 
-    fn host(&self, entity: &Arc<str>) -> Result<usize, String> {
-        let host = self.loader.hosts.iter().position(|host| host.name() == entity);
+    fn host(&self, entity: &str) -> Result<usize, String> {
+        let host = self.loader.hosts.iter().position(|host| **host.name() == *entity);
         host.ok_or_else(|| format!("entity `{entity}` is not in this build"))
     }
 }
