@@ -87,6 +87,10 @@ const BUDGET_FLOOR: usize = 64 << 10;
 /// Shorter slices are copied, in bytes: a copy of 4 KiB costs about 100 ns, a pinned buffer up to 1 MiB. Of a shorter buffer
 /// nothing is shared.
 pub(crate) const SHARED_SIZE_MIN: usize = 4 << 10;
+/// What a slice may keep beside itself, in bytes, however short it is: less than an allocation of its own would.
+const SHARED_REST_MAX: usize = 16;
+/// Shorter ones are cheap to copy, in bytes.
+const SHARED_WHOLE_MIN: usize = 24;
 /// A slice shorter than this part of its buffer is copied, so that four values pin at most four times their size.
 const SHARED_PART_MIN: usize = 4;
 
@@ -107,6 +111,12 @@ fn budget_of(bytes: &[u8]) -> usize {
 /// From which size on a slice of these bytes is worth that it keeps all of them.
 fn shared_min(bytes: &Bytes) -> usize {
     SHARED_SIZE_MIN.max(bytes.len() / SHARED_PART_MIN)
+}
+
+/// True if it is the buffer but for some bytes: of an argument alone, the argument.
+fn is_nearly_all(bytes: &[u8], whole: &Bytes) -> bool {
+    let pins_little = whole.len() - bytes.len() <= SHARED_REST_MAX; // mutant short-slice-pins: let pins_little = whole.len() > bytes.len();
+    pins_little && bytes.len() >= SHARED_WHOLE_MIN
 }
 
 /// What was read, without what may stand around it: what is short was copied when it was read.
@@ -271,7 +281,7 @@ impl<'a> Reader<'a> {
     pub fn share(&mut self) -> Result<Bytes, DecodeError> {
         let b = self.bytes()?;
         match self.whole {
-            Some(w) if b.len() >= self.slice_min => Ok(w.slice_ref(b)),
+            Some(w) if b.len() >= self.slice_min || is_nearly_all(b, w) => Ok(w.slice_ref(b)),
             _ => {
                 self.charge(b.len())?;
                 Ok(crate::copied(b))

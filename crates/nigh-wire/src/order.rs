@@ -269,7 +269,8 @@ impl<'a> Walk<'a> {
 
     fn escaped(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
-        loop {
+        // Hardly any has one, and this looks at several bytes at a time.
+        while rest.contains(&0) {
             let zero = rest.iter().position(|b| *b == 0); // mutant order-zero-unescaped: let zero = None::<usize>;
             let Some(zero) = zero else { break };
             let (part, after) = rest.split_at(zero + 1);

@@ -14,12 +14,14 @@
 mod chain;
 mod ledger;
 mod limits;
+mod numbered;
 mod open;
 mod peer;
 mod rising;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod what;
 mod why;
 
@@ -197,13 +199,13 @@ impl<W> Caller<W> {
 
     /// The ticket of an open call; `None` if it settled, or is never in doubt.
     pub fn ticket(&self, handle: Handle) -> Option<Ticket> {
-        let call = self.schedule.open.get(&handle.0)?;
+        let call = self.schedule.open.get(handle.0)?;
         call.what.ticket(call.id)
     }
 
     /// The id of an open call that may come to be in doubt.
     pub fn doubtful(&self, handle: Handle) -> Option<CallId> {
-        let call = self.schedule.open.get(&handle.0)?;
+        let call = self.schedule.open.get(handle.0)?;
         call.what.may_doubt().then_some(call.id)
     }
 
@@ -226,7 +228,7 @@ impl<W> Caller<W> {
             }
             #[rustfmt::skip]
             let number = peer.queue.first()?; // mutant resend-reordered: let number = peer.queue.iter().last().map(|(number, ())| *number)?;
-            let call = self.schedule.open.get_mut(&number).expect("a queued call is open");
+            let call = self.schedule.open.get_mut(number).expect("a queued call is open");
             if call.due <= now {
                 self.expire(number);
                 self.assert_invariants();
@@ -264,7 +266,7 @@ impl<W> Caller<W> {
     /// Where a copy under way goes, and its fingerprint: an owner in this process need not hash them again.
     pub fn placed(&self, to: PeerId, slot: Slot) -> Option<(ShardId, Fingerprint)> {
         let number = self.schedule.peers.get(&to)?.slots.get(slot.0)?;
-        match &self.schedule.open.get(number)?.what {
+        match &self.schedule.open.get(*number)?.what {
             What::Call(call) => Some((call.shard, call.fingerprint)),
             _ => None,
         }
@@ -290,10 +292,11 @@ impl<W> Caller<W> {
     /// The link to that peer is lost: what was under way waits for the next one. A service call that may not
     /// be sent twice is in doubt at once, since its answer can no longer come.
     pub fn handle_link_lost(&mut self, to: PeerId) {
-        let under_way: Vec<u64> = self.schedule.peer(to).slots.iter().map(|(_, number)| *number).collect();
+        let under_way: Vec<u64> =
+            self.schedule.peer(to).slots.sorted().into_iter().map(|(_, number)| *number).collect();
         self.schedule.peer(to).lose();
         for number in under_way {
-            let Some(call) = self.schedule.open.get_mut(&number) else { continue };
+            let Some(call) = self.schedule.open.get_mut(number) else { continue };
             if call.what.leaves_once() {
                 let doubt = Outcome::InDoubt(Box::new(self.ticket_of(number)));
                 self.settle(number, doubt);
@@ -317,7 +320,7 @@ impl<W> Caller<W> {
         answer: Answer,
     ) -> Result<(), Misfit> {
         let Some(number) = self.schedule.peer(to).slots.remove(slot.0) else { return Ok(()) };
-        let Some(call) = self.schedule.open.get(&number) else {
+        let Some(call) = self.schedule.open.get(number) else {
             // R15: too late: what was told in doubt stays so until it is settled.
             return Ok(()); // mutant late-answer-acks-doubt: return Ok(self.ledger.know_number(number));
         };
@@ -345,7 +348,7 @@ impl<W> Caller<W> {
     /// A refusal: it speaks of one copy (R11). The call is told overloaded, or is asked again after a while.
     pub fn handle_refusal(&mut self, now: Instant, to: PeerId, slot: Slot, refusal: Refusal) {
         let Some(number) = self.schedule.peer(to).slots.remove(slot.0) else { return };
-        let Some(call) = self.schedule.open.get_mut(&number) else { return };
+        let Some(call) = self.schedule.open.get_mut(number) else { return };
         // R9: "ask again" says nothing of whether the copy ran.
         call.refused = refusal != Refusal::AskAgain;
         call.refusals = call.refusals.saturating_add(1);
@@ -393,7 +396,7 @@ impl<W> Caller<W> {
 
     /// When [`Caller::handle_timeout`] is next of use.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.schedule.timers.first().map(|(at, _)| *at)
+        self.schedule.timers.first().map(|(at, _)| at)
     }
 
     /// What settled, to be told to whoever waits.
@@ -449,7 +452,11 @@ impl<W> Caller<W> {
     /// The ledger: each line, and how many of its calls are open, as the open calls themselves say.
     pub fn ledger(&self) -> Vec<(Line, CallerLine, u64)> {
         let mut open = BTreeMap::<Line, u64>::new();
-        self.schedule.open.values().for_each(|call| *open.entry(Line::of(&call.what)).or_default() += 1);
+        self.schedule
+            .open
+            .sorted()
+            .into_iter()
+            .for_each(|(_, call)| *open.entry(Line::of(&call.what)).or_default() += 1);
         let mut line =
             |(line, counted): (Line, &CallerLine)| (line, *counted, open.remove(&line).unwrap_or(0));
         self.tally.lines().map(&mut line).collect()
@@ -457,7 +464,9 @@ impl<W> Caller<W> {
 
     /// What is known here of that id. Changes nothing.
     pub fn why(&self, now: Instant, id: CallId) -> Option<AtCaller> {
-        if let Some(call) = self.schedule.open.values().find(|call| call.id == id) {
+        if let Some(call) =
+            self.schedule.open.sorted().into_iter().map(|(_, call)| call).find(|call| call.id == id)
+        {
             return Some(why::open(call, now));
         }
         let reserved = self.reserved.get(&id.number).is_some_and(|reserved| reserved.id == id);
@@ -512,13 +521,13 @@ impl<W> Caller<W> {
     }
 
     fn ticket_of(&self, number: u64) -> Ticket {
-        let call = &self.schedule.open[&number];
+        let call = &self.schedule.open[number];
         call.what.ticket(call.id).expect("what can be in doubt has a ticket")
     }
 
     /// Its deadline passed.
     fn expire(&mut self, number: u64) {
-        let call = &self.schedule.open[&number];
+        let call = &self.schedule.open[number];
         let outcome = match call.what {
             What::Settle { .. } => Outcome::NotSettled(NotSettledCause::Deadline),
             _ if call.what.reads() || call.never_ran() => Outcome::Answer(Answer::NotDone(Cause::Deadline)),
@@ -567,13 +576,14 @@ impl<W> Caller<W> {
 
     /// No number is two things at once, and every peer's count is that of its calls.
     fn assert_consistent(&self) {
-        for number in self.schedule.open.keys() {
-            assert!(!self.ledger.is_doubt(*number), "{number} is open and in doubt");
-            assert!(!self.reserved.contains_key(number), "{number} is open and reserved");
+        for (number, _) in self.schedule.open.sorted() {
+            assert!(!self.ledger.is_doubt(number), "{number} is open and in doubt");
+            assert!(!self.reserved.contains_key(&number), "{number} is open and reserved");
         }
         for (to, peer) in &self.schedule.peers {
             assert!(peer.slots.len() <= self.config.calls_open_max, "{} slots taken", peer.slots.len());
-            let open = self.schedule.open.values().filter(|call| call.to == *to).count();
+            let all = self.schedule.open.sorted();
+            let open = all.into_iter().filter(|(_, call)| call.to == *to).count();
             let reserved = self.reserved.values().filter(|reserved| reserved.to == *to).count();
             assert_eq!(peer.open, open + reserved, "calls open towards {to:?}");
         }

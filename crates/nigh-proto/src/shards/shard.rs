@@ -131,7 +131,6 @@ impl<R> Shard<R> {
             self.tables.apply(place, owned(record));
             place.0 += 1;
         }
-        self.tables.replayed();
         self.assert_invariants();
         Ok(())
     }

@@ -267,15 +267,27 @@ impl<K: Key, V: Entry> Table<K, V> {
         count
     }
 
-    /// Lets go of places in the queue whose rows came and went, if they are most of it and it is longer than that.
+    /// Lets go of places in the queue whose rows came and went, or have one before, if they are most of it and it is longer
+    /// than that: rows of calls mostly go before they are taken.
     pub(super) fn prune(&mut self, queue_min: usize) {
         if self.queue.len() <= queue_min + 2 * (self.rows.len() + self.dropped.len()) {
             return;
         }
+        self.prune_all();
+    }
+
+    #[inline(never)]
+    fn prune_all(&mut self) {
         let (rows, dropped) = (&self.rows, &self.dropped);
         let changed = |key: &K| rows.get(key).is_some_and(|slot| slot.queued);
         #[rustfmt::skip]
         self.queue.retain(|(_, key)| changed(key) || dropped.contains(key)); // mutant removal-pruned: self.queue.retain(|(_, key)| changed(key) || dropped.len() == usize::MAX);
+        let mut seen = BTreeSet::<K>::new();
+        self.queue.retain(|(_, key)| seen.insert(key.clone())); // mutant queue-keeps-copies: let _ = &mut seen;
+        debug_assert!(
+            self.queue.len() <= self.rows.len() + self.dropped.len(),
+            "it would be pruned again and again"
+        );
     }
 
     /// Place of the first change that was not taken yet.

@@ -206,15 +206,18 @@ impl Tables {
             }
             Record::Tick => {}
         }
+        self.prune();
     }
 
     fn ran(&mut self, position: Position, ran: Ran) {
         let Some(id) = ran.id else { return };
-        if let Some(known) = ran.order.known() {
-            self.join(id, position, known);
-        }
+        let freed = ran.order.known().and_then(|known| self.widen(id, position, known));
         if let Order::After { .. } = &ran.order {
             self.raise(id, position, &ran.entity, &ran.key);
+        }
+        // After the mark of its key has risen, which then does not go and come back with each call on one key.
+        if let Some(from) = freed {
+            self.free(id.caller, from, position);
         }
         let entry =
             RecordEntry { birth: id.birth, fingerprint: ran.fingerprint, verdict: ran.outcome.into() };
@@ -256,8 +259,16 @@ impl Tables {
 
     /// R14: what a call of `id` says its caller knows becomes known, and what became known is freed.
     fn join(&mut self, id: CallId, position: Position, known: &Known) {
+        if let Some(from) = self.widen(id, position, known) {
+            self.free(id.caller, from, position);
+        }
+    }
+
+    /// The first half of [`join`](Self::join): gives from which number on is to be [freed](Self::free).
+    #[must_use]
+    fn widen(&mut self, id: CallId, position: Position, known: &Known) -> Option<u64> {
         if known.floor == 0 {
-            return;
+            return None;
         }
         let old = self.floors.get(&id.caller).cloned().unwrap_or_default();
         #[rustfmt::skip]
@@ -266,9 +277,7 @@ impl Tables {
         let changed = joined != old.known;
         let from = old.known.unknown_min();
         self.floors.put(id.caller, position, FloorEntry { known: joined, birth });
-        if changed {
-            self.free(id.caller, from, position);
-        }
+        changed.then_some(from)
     }
 
     /// Drops what is known of a caller's numbers from `from` on. A mark stays while an unknown number lies
@@ -346,8 +355,9 @@ impl Tables {
         rows
     }
 
-    /// A part of the log was folded in: a long one leaves much behind of what came and went.
-    pub(super) fn replayed(&mut self) {
+    /// Lets go of what records have left behind that came and went: kept until they are taken, they would be most of all
+    /// that a shard holds.
+    fn prune(&mut self) {
         self.records.prune(QUEUE_MIN);
         self.keyed.prune(QUEUE_MIN);
         self.marks.prune(QUEUE_MIN);

@@ -164,8 +164,11 @@ fn small_slices_do_not_pin_their_buffer() {
         assert_eq!(value.0, vec![7u8; size]);
         whole.as_ptr_range().contains(&value.0.as_ptr())
     };
-    assert_eq!((shared(4_096, 0), shared(4_095, 0)), (true, false));
+    assert_eq!((shared(4_096, 100), shared(4_095, 100)), (true, false));
     assert_eq!((shared(20_000, 50_000), shared(20_000, 70_000)), (true, false));
+    // But for these few bytes it is the buffer: its length, and another part with its own.
+    assert_eq!((shared(100, 14), shared(100, 15)), (true, false));
+    assert_eq!((shared(24, 0), shared(23, 0)), (true, false));
 }
 
 #[test]

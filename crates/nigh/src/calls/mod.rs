@@ -118,7 +118,7 @@ impl Calls {
             if let (true, Ok(handle)) = (self.clock.is_watched(), &started) {
                 machine.doubtful(*handle).into_iter().for_each(|id| self.clock.started(id));
             }
-            let work = self.transmit_local(&mut machine);
+            let work = self.transmit_local(&mut machine, now);
             // One whose time was up before it left is told now: nothing else may come to pass that would tell it.
             let settled = take_settled(&mut machine); // mutant expired-at-once-untold: let settled = SettledCalls::new();
             (started, settled, work, machine.poll_timeout())
@@ -180,7 +180,7 @@ impl Calls {
         let work = {
             let mut machine = self.machine();
             machine.release(id);
-            self.transmit_local(&mut machine)
+            self.transmit_local(&mut machine, self.clock.now())
         };
         self.link.notify_one();
         self.submit(work);
@@ -197,12 +197,11 @@ impl Calls {
     }
 
     /// Copies for the owner of this process.
-    fn transmit_local(&self, machine: &mut Machine) -> Vec<Work> {
+    fn transmit_local(&self, machine: &mut Machine, now: Instant) -> Vec<Work> {
         let mut work = Vec::new();
         if !machine.has_transmit(PeerId::LOCAL) {
             return work;
         }
-        let now = self.clock.now();
         while let Some((slot, request)) = machine.poll_transmit(now, PeerId::LOCAL) {
             let reply = ReplyTo::Local(slot);
             let placed = machine.placed(PeerId::LOCAL, slot);
@@ -249,7 +248,7 @@ impl Calls {
                     Err(refusal) => machine.handle_refusal(now, PeerId::LOCAL, slot, refusal),
                 }
             }
-            (take_settled(&mut machine), self.transmit_local(&mut machine))
+            (take_settled(&mut machine), self.transmit_local(&mut machine, now))
         };
         tell(settled);
         self.timer.notify_one();
@@ -274,9 +273,10 @@ impl Calls {
     pub(crate) fn with_link<R>(&self, f: impl FnOnce(&mut Machine, Instant, Time) -> R) -> R {
         let (result, settled, work, due) = {
             let mut machine = self.machine();
-            let result = f(&mut machine, self.clock.now(), self.clock.wall());
+            let now = self.clock.now();
+            let result = f(&mut machine, now, self.clock.wall());
             let settled = take_settled(&mut machine);
-            (result, settled, self.transmit_local(&mut machine), machine.poll_timeout())
+            (result, settled, self.transmit_local(&mut machine, now), machine.poll_timeout())
         };
         tell(settled);
         self.submit_apart(work);
@@ -290,8 +290,9 @@ impl Calls {
     pub(crate) fn handle_timeout(&self) -> Option<Instant> {
         let (settled, work, due) = {
             let mut machine = self.machine();
-            machine.handle_timeout(self.clock.now());
-            let work = self.transmit_local(&mut machine);
+            let now = self.clock.now();
+            machine.handle_timeout(now);
+            let work = self.transmit_local(&mut machine, now);
             let due = machine.poll_timeout();
             self.sleeps_until.store(due.map_or(u64::MAX, Instant::as_nanos), Ordering::Release);
             (take_settled(&mut machine), work, due)
@@ -331,7 +332,7 @@ impl Calls {
         let work = {
             let mut machine = self.machine();
             machine.cancel(handle);
-            self.transmit_local(&mut machine)
+            self.transmit_local(&mut machine, self.clock.now())
         };
         self.link.notify_one();
         self.submit(work);

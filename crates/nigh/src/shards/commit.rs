@@ -175,10 +175,9 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
         make_room(owner, log, progress, below);
     }
     let clock = owner.clock.wall();
-    let mut group = Group { appends: Vec::new() };
+    let mut group = Group { appends: Vec::with_capacity(owner.appends()) };
     for mut core in owner.cores() {
         let appendable = core.take_appendable();
-        group.appends.reserve_exact(appendable.len());
         for shard in appendable {
             if !group.appends.is_empty() && buggify!("commit.shard.alone") {
                 core.mark(shard);
@@ -256,8 +255,9 @@ pub(crate) fn handle_appended(
 
 /// These shards are durable: what they let go now. They stand by lane.
 fn released(owner: &Owner, appends: &[Append]) -> Vec<Delivery> {
-    // An answer for each shard, at least.
-    let mut deliveries = Vec::with_capacity(appends.len());
+    // An answer for each record, mostly.
+    let records: u64 = appends.iter().map(|append| append.next.0 - append.first.0).sum();
+    let mut deliveries = Vec::with_capacity(records as usize);
     let lane = |append: &Append| owner.lanes().of(append.shard);
     for of_lane in appends.chunk_by(|one, other| lane(one) == lane(other)) {
         let mut core = owner.core(lane(&of_lane[0]));

@@ -186,19 +186,22 @@ impl Memory {
         name: &Name,
         key: &Bytes,
     ) -> Result<Box<dyn Cell>, StoreError> {
+        if let Some(cell) = self.take_hot(shard, name) {
+            return Ok(cell);
+        }
         if let Some(loading) = self.loader_of(shard, name)? {
             let loaded = loading.load(shard, name, key)?;
             let put = self.put_loaded(shard, name, loading, loaded)?;
             assert!(put, "nothing is let go while one lock is held");
         }
-        Ok(self.take_here(shard, name))
+        Ok(self.take_hot(shard, name).expect("it was loaded just now"))
     }
 
-    /// Takes out one that is in memory. It must be put back.
-    pub(crate) fn take_here(&mut self, shard: ShardId, name: &Name) -> Box<dyn Cell> {
-        let held = self.cells[self.lanes.at(shard)].get_mut(name).expect("it was there, or loaded just now");
+    /// Takes out one that is in memory, where most are that are asked for. It must be put back.
+    pub(crate) fn take_hot(&mut self, shard: ShardId, name: &Name) -> Option<Box<dyn Cell>> {
+        let held = self.cells[self.lanes.at(shard)].get_mut(name)?;
         held.used = true;
-        held.cell.take().expect("one method at a time: a cell taken was put back")
+        Some(held.cell.take().expect("one method at a time: a cell taken was put back"))
     }
 
     /// Puts it back as it was, or as changed at a place by a redo of so many bytes.

@@ -109,6 +109,19 @@ impl Inbox {
     }
 }
 
+/// Lanes that whoever brought work is to run: one, mostly, which needs no list.
+#[derive(Default)]
+struct Run {
+    others: Vec<usize>,
+    last: Option<usize>,
+}
+
+impl Run {
+    fn push(&mut self, lane: usize) {
+        self.others.extend(self.last.replace(lane));
+    }
+}
+
 /// What the committer is told.
 #[derive(Default)]
 pub(crate) struct Signal {
@@ -288,10 +301,9 @@ impl Owner {
 
     /// Takes work in, that of a lane in order, and runs it unless somebody else does.
     pub(crate) fn submit(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) {
-        let mut run = self.take_in(work);
         // Lanes run beside each other; this thread runs the last.
-        let last = run.pop();
-        run.into_iter().for_each(|lane| self.run_elsewhere(lane));
+        let Run { others, last } = self.take_in(work);
+        others.into_iter().for_each(|lane| self.run_elsewhere(lane));
         last.into_iter().for_each(|lane| self.run(lane));
     }
 
@@ -301,12 +313,13 @@ impl Owner {
         if self.clock.is_watched() {
             return self.submit(work);
         }
-        self.take_in(work).into_iter().for_each(|lane| self.run_elsewhere(lane));
+        let Run { others, last } = self.take_in(work);
+        others.into_iter().chain(last).for_each(|lane| self.run_elsewhere(lane));
     }
 
     /// Takes work in, and gives the lanes that whoever brought it is to run.
-    fn take_in(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) -> Vec<usize> {
-        let (mut refused, mut run) = (Vec::new(), Vec::new());
+    fn take_in(self: &Arc<Self>, work: impl IntoIterator<Item = Work>) -> Run {
+        let (mut refused, mut run) = (Vec::new(), Run::default());
         let mut inbox = None::<(usize, MutexGuard<'_, Inbox>)>;
         for mut work in work {
             if let Asked::Bye(last) = work.what {
@@ -335,7 +348,7 @@ impl Owner {
     }
 
     /// A caller has gone from all lanes: each learns it behind what it has asked there.
-    fn submit_bye(&self, last: CallId, run: &mut Vec<usize>) {
+    fn submit_bye(&self, last: CallId, run: &mut Run) {
         for lane in 0..self.lanes.count() {
             let work = Work { what: Asked::Bye(last), due: self.clock.now(), reply: ReplyTo::Nobody };
             if self.inbox(lane).take_in(work, None, &mut vec![]) {
@@ -400,9 +413,12 @@ impl Owner {
         self.hand_out(deliveries);
     }
 
-    /// True if a shard has something to append.
+    /// How many shards have something to append.
+    pub(crate) fn appends(&self) -> usize {
+        self.appendable.load(Ordering::Acquire)
+    }
     pub(crate) fn has_appends(&self) -> bool {
-        self.appendable.load(Ordering::Acquire) > 0
+        self.appends() > 0
     }
 
     /// An entity as it is in memory, durable or not.

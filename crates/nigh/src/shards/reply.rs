@@ -77,7 +77,9 @@ impl Gather {
 
 /// Delivers to all but the calls of this process, which are returned: their machine takes them in one go.
 pub(crate) fn deliver(deliveries: Vec<Delivery>) -> Vec<(Slot, Result<Answer, Refusal>)> {
-    let mut local = Vec::new();
+    // Who waits for what was in one group is in this process, or is not.
+    let is_local = deliveries.first().is_some_and(|first| matches!(first.to, ReplyTo::Local(_)));
+    let mut local = Vec::with_capacity(if is_local { deliveries.len() } else { 0 });
     for Delivery { to, what } in deliveries {
         match (to, what) {
             (ReplyTo::Nobody, _) => {}

@@ -219,9 +219,13 @@ impl Owner {
     ) -> (MutexGuard<'a, Core>, Box<dyn Cell>) {
         let done = |core: &MutexGuard<'_, Core>, error: StoreError| -> ! { fatal(&core.clock, &error) };
         loop {
+            if let Some(cell) = core.memory.take_hot(shard, name) {
+                return (core, cell);
+            }
             let loading = match core.memory.loader_of(shard, name) {
                 Ok(Some(loading)) => loading,
-                Ok(None) => break,
+                // The log's tail had it.
+                Ok(None) => continue,
                 Err(error) => done(&core, error),
             };
             drop(core);
@@ -232,8 +236,6 @@ impl Owner {
                 done(&core, error);
             }
         }
-        let cell = core.memory.take_here(shard, name);
-        (core, cell)
     }
 
     /// Loads entities of which only the log's tail speaks, one lock each: calls go on meanwhile.

@@ -5,6 +5,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use nigh_wire::Bytes;
@@ -16,7 +17,7 @@ use crate::shards::ShardId;
 /// keys are told apart by it, without a look at their bytes.
 pub(super) type ChainKey = (Era, ShardId, Arc<str>, Bytes);
 
-/// Names a chain while it has members: so that its key is looked up twice per call, not at every step.
+/// Names a chain while it has members: so that its key is looked up once per call, not at every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ChainId(usize);
 
@@ -28,24 +29,44 @@ struct Chain {
     held: Option<u64>,
 }
 
-#[derive(Clone, Debug, Default, Hash)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Chains {
-    by_key: BTreeMap<ChainKey, ChainId>,
-    /// By id. Those without numbers are free.
+    /// By shard, so that few keys are compared. Also some without numbers: the next call on their key finds them.
+    by_key: Vec<BTreeMap<ChainKey, ChainId>>,
+    /// How many of those there are.
+    empty: usize,
+    /// By id. Those without a key are free.
     chains: Vec<Chain>,
     free: Vec<ChainId>,
 }
 
+/// Empty chains that are not worth a look. Their keys, of a KiB each at the most, are what they cost.
+const EMPTY_MIN: usize = 64;
+
+/// Of those with numbers, by their keys: the rest is how they are found.
+impl Hash for Chains {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let chains = self.by_key.iter().flat_map(|keys| keys.values().map(|id| &self.chains[id.0]));
+        chains.filter(|chain| !chain.numbers.is_empty()).for_each(|chain| chain.hash(state));
+    }
+}
+
 impl Chains {
     pub(super) fn join(&mut self, key: ChainKey, number: u64) -> ChainId {
-        let id = match self.by_key.entry(key) {
+        let shard = key.1.0 as usize;
+        if self.by_key.len() <= shard {
+            self.by_key.resize_with(shard + 1, BTreeMap::new);
+        }
+        let id = match self.by_key[shard].entry(key) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
                 let id = make(&mut self.chains, &mut self.free, new.key().clone());
+                self.empty += 1;
                 *new.insert(id)
             }
         };
         let numbers = &mut self.chains[id.0].numbers;
+        self.empty -= usize::from(numbers.is_empty());
         assert!(numbers.back().is_none_or(|last| *last < number), "numbers rise (R1)");
         numbers.push_back(number);
         id
@@ -60,9 +81,28 @@ impl Chains {
             chain.held = None;
         }
         if chain.numbers.is_empty() {
-            self.by_key.remove(&chain.key);
-            self.free.push(id);
+            self.empty += 1;
+            self.let_go();
         }
+    }
+
+    /// Most calls are on keys that had calls before. Only if empty chains are most of all, they go.
+    fn let_go(&mut self) {
+        let full = self.chains.len() - self.free.len() - self.empty;
+        if self.empty <= EMPTY_MIN + 2 * full {
+            return;
+        }
+        let (chains, free) = (&self.chains, &mut self.free);
+        for keys in &mut self.by_key {
+            keys.retain(|_, id| {
+                let stays = !chains[id.0].numbers.is_empty(); // mutant chain-let-go-in-use: let stays = chains.is_empty();
+                if !stays {
+                    free.push(*id);
+                }
+                stays
+            });
+        }
+        self.empty = 0;
     }
 
     /// R10: the last call on this key before `number` that is still open.
@@ -96,4 +136,34 @@ fn make(chains: &mut Vec<Chain>, free: &mut Vec<ChainId>, key: ChainKey) -> Chai
     }
     chains.push(Chain { key, numbers: VecDeque::new(), held: None });
     ChainId(chains.len() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    //! Empty chains go, and no others.
+
+    use std::sync::Arc;
+
+    use nigh_wire::Bytes;
+
+    use super::{Chains, EMPTY_MIN};
+    use crate::calls::caller::ledger::Era;
+    use crate::shards::ShardId;
+
+    #[test]
+    fn a_chain_outlives_those_of_other_keys() {
+        let key = |name: u64| {
+            let key = Bytes::copy_from_slice(&name.to_le_bytes());
+            (Era::default(), ShardId(name as u32 % 3), Arc::from("E"), key)
+        };
+        let mut chains = Chains::default();
+        let first = chains.join(key(0), 1);
+        for number in 2..1_000 {
+            let id = chains.join(key(number), number);
+            chains.leave(id, number);
+            assert!(chains.chains.len() <= EMPTY_MIN + 4, "empty chains pile up");
+        }
+        let last = chains.join(key(0), 1_000);
+        assert_eq!((last, chains.before(last, 1_000)), (first, Some(1)));
+    }
 }

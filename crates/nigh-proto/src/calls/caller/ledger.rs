@@ -30,6 +30,47 @@ struct Towards {
     forgot: Option<u64>,
 }
 
+/// Of all shards.
+#[derive(Clone, Debug, Default, Hash)]
+struct Shards {
+    era: Era,
+    /// In this era, by number: there are as many as an application has.
+    now: Vec<Towards>,
+    /// In eras before, while something is open.
+    before: BTreeMap<(Era, ShardId), Towards>,
+}
+
+impl Shards {
+    fn get(&self, era: Era, shard: ShardId) -> Option<&Towards> {
+        if era == self.era { self.now.get(shard.0 as usize) } else { self.before.get(&(era, shard)) }
+    }
+
+    fn get_mut(&mut self, era: Era, shard: ShardId) -> Option<&mut Towards> {
+        if era == self.era { self.now.get_mut(shard.0 as usize) } else { self.before.get_mut(&(era, shard)) }
+    }
+
+    /// In this era, also if nothing was asked of it yet.
+    fn of(&mut self, shard: ShardId) -> &mut Towards {
+        let at = shard.0 as usize;
+        if self.now.len() <= at {
+            self.now.resize_with(at + 1, Towards::default);
+        }
+        &mut self.now[at]
+    }
+
+    /// The next era begins.
+    fn renew(&mut self) {
+        let (old, all) = (self.era, std::mem::take(&mut self.now));
+        self.era = Era(old.0 + 1);
+        self.before.extend((0..).map(|shard| (old, ShardId(shard))).zip(all));
+    }
+
+    fn iter(&self) -> impl Iterator<Item = ((Era, ShardId), &Towards)> {
+        let now = (0..).map(|shard| (self.era, ShardId(shard))).zip(&self.now);
+        now.chain(self.before.iter().map(|(at, towards)| (*at, towards)))
+    }
+}
+
 #[derive(Clone, Debug, Hash)]
 struct Doubt {
     at: (Era, ShardId),
@@ -38,8 +79,7 @@ struct Doubt {
 
 #[derive(Clone, Debug, Default, Hash)]
 pub(super) struct Ledger {
-    era: Era,
-    towards: BTreeMap<(Era, ShardId), Towards>,
+    towards: Shards,
     doubts: BTreeMap<u64, Doubt>,
     /// Shards of this era whose floor has stopped at a doubt.
     stalled: BTreeSet<ShardId>,
@@ -47,17 +87,18 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn open(&mut self, shard: ShardId, number: u64) {
-        let open = &mut self.towards.entry((self.era, shard)).or_default().open;
+        let open = &mut self.towards.of(shard).open;
         assert!(open.back().is_none_or(|last| *last < number), "numbers rise (R1)");
         open.push_back(number);
     }
 
     /// Its answer is known: nothing is left of it.
     pub(super) fn close(&mut self, era: Era, shard: ShardId, number: u64) {
-        let towards = self.towards.get_mut(&(era, shard)).expect("an open number has its shard");
+        let towards = self.towards.get_mut(era, shard).expect("an open number has its shard");
         let place = towards.open.binary_search(&number).expect("it was opened and is closed once");
         towards.open.remove(place);
-        if era != self.era && towards.open.is_empty() {
+        let idle = towards.open.is_empty();
+        if era != self.towards.era && idle {
             self.drop_old(era, shard);
         }
     }
@@ -65,7 +106,7 @@ impl Ledger {
     /// It was told in doubt: no longer open, and not known (R15).
     pub(super) fn doubt(&mut self, era: Era, shard: ShardId, id: CallId) {
         let number = id.number;
-        let towards = self.towards.get_mut(&(era, shard)).expect("an open number has its shard");
+        let towards = self.towards.get_mut(era, shard).expect("an open number has its shard");
         if towards.forgot.is_none_or(|forgot| number < forgot) {
             towards.doubts.insert(number);
             self.doubts.insert(number, Doubt { at: (era, shard), id });
@@ -89,7 +130,7 @@ impl Ledger {
     pub(super) fn know_number(&mut self, number: u64) {
         let Some(doubt) = self.doubts.remove(&number) else { return };
         let (era, shard) = doubt.at;
-        self.towards.get_mut(&doubt.at).expect("a doubt has its shard").doubts.remove(&number);
+        self.towards.get_mut(era, shard).expect("a doubt has its shard").doubts.remove(&number);
         self.note_stall(era, shard);
     }
 
@@ -106,7 +147,7 @@ impl Ledger {
     /// R14: what a call in this era tells that shard. `next` is the number not yet given.
     pub(super) fn known(&self, era: Era, shard: ShardId, next: u64) -> Known {
         let nothing = Known { floor: next - 1, doubts: Vec::new() };
-        let Some(towards) = self.towards.get(&(era, shard)) else { return nothing };
+        let Some(towards) = self.towards.get(era, shard) else { return nothing };
         let too_many = towards.doubts.iter().nth(Known::DOUBTS_MAX).copied();
         let stops = [towards.open.front().copied(), too_many, towards.forgot];
         let stop = stops.into_iter().flatten().min().unwrap_or(next); // mutant floor-passes-open: let stop = too_many.unwrap_or(next);
@@ -119,18 +160,16 @@ impl Ledger {
 
     /// Numbers from here on belong to another caller id. What the old one still has open keeps its doubts.
     pub(super) fn renew(&mut self) {
-        let old = self.era;
-        self.era = Era(old.0 + 1);
+        self.towards.renew();
         self.stalled.clear();
-        let idle: Vec<_> =
-            self.towards.iter().filter(|(_, t)| t.open.is_empty()).map(|(at, _)| *at).collect();
+        let idle: Vec<_> = self.towards.iter().filter(|(_, t)| t.open.is_empty()).map(|(at, _)| at).collect();
         for (era, shard) in idle {
             self.drop_old(era, shard);
         }
     }
 
     pub(super) fn era(&self) -> Era {
-        self.era
+        self.towards.era
     }
 
     pub(super) fn is_doubt(&self, number: u64) -> bool {
@@ -147,17 +186,17 @@ impl Ledger {
 
     /// No call of that era will tell that shard anything any more: records there go by age.
     fn drop_old(&mut self, era: Era, shard: ShardId) {
-        let gone = self.towards.remove(&(era, shard)).unwrap_or_default();
+        let gone = self.towards.before.remove(&(era, shard)).unwrap_or_default();
         for number in gone.doubts {
             self.doubts.remove(&number);
         }
     }
 
     fn note_stall(&mut self, era: Era, shard: ShardId) {
-        if era != self.era {
+        if era != self.towards.era {
             return;
         }
-        let towards = &self.towards[&(era, shard)];
+        let towards = self.towards.get(era, shard).expect("a doubt has its shard");
         if towards.doubts.len() > Known::DOUBTS_MAX || towards.forgot.is_some() {
             self.stalled.insert(shard);
         } else {
@@ -168,8 +207,8 @@ impl Ledger {
     /// What is open is not in doubt, and no floor reaches it.
     pub(super) fn assert_consistent(&self, next: u64) {
         let mut doubts = 0;
-        for ((era, shard), towards) in &self.towards {
-            let known = self.known(*era, *shard, next);
+        for ((era, shard), towards) in self.towards.iter() {
+            let known = self.known(era, shard, next);
             for number in &towards.open {
                 assert!(known.floor < *number, "the floor {} passed {number}, which is open", known.floor);
                 assert!(!towards.doubts.contains(number), "{number} is open and in doubt");

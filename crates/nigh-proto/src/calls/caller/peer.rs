@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use nigh_wire::{Time, Wire};
 
+use super::numbered::Numbered;
 use super::rising::Rising;
 use crate::Instant;
 use crate::calls::{FUTURE_MAX, RETENTION};
@@ -37,7 +38,7 @@ pub(super) struct Peer {
     /// To write next, lowest number first (R2).
     pub(super) queue: Rising<()>,
     /// Under way on the current link: also those whose caller no longer waits.
-    pub(super) slots: Rising<u64>,
+    pub(super) slots: Numbered<u64>,
     pub(super) cancels: VecDeque<Slot>,
     last_slot: u64,
     /// Open and reserved calls.
@@ -55,7 +56,7 @@ impl Hash for Peer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let Peer { up, queue, slots, cancels, last_slot: _, open, bytes, learnt, is_local } = self;
         (up, queue, cancels.len(), open, bytes, learnt, is_local).hash(state);
-        slots.iter().for_each(|(_, number)| number.hash(state));
+        slots.sorted().into_iter().for_each(|(_, number)| number.hash(state));
     }
 }
 

@@ -43,10 +43,6 @@ impl<T> Rising<T> {
         self.0.len()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
     pub(super) fn iter(&self) -> impl Iterator<Item = &(u64, T)> {
         self.0.iter()
     }

@@ -10,6 +10,11 @@ use crate::store::{Place, StoreError};
 /// Size of a checksum.
 pub(super) const SEAL_SIZE: usize = 8;
 
+/// Kind and incarnation, in bytes.
+const START_SIZE: usize = 17;
+/// Up to so many bytes are put together and hashed in one go, which saves a fifth: most blobs and rows are shorter.
+const HASHED_AT_ONCE_MAX: usize = 1024;
+
 /// A checksum.
 pub(super) type Seal = [u8; SEAL_SIZE];
 
@@ -36,61 +41,68 @@ impl Sealer {
         Sealer { incarnation }
     }
 
-    fn start(self, kind: Kind) -> blake3::Hasher {
-        let mut hasher = blake3::Hasher::new();
-        let mut start = [0; 17];
-        start[0] = kind as u8;
-        start[1..].copy_from_slice(&self.incarnation.to_le_bytes());
-        hasher.update(&start);
-        hasher
-    }
-
     /// Of a blob, chained to its shard, epoch and positions.
     pub(super) fn blob(self, shard: ShardId, epoch: Epoch, range: (Position, Position), blob: &[u8]) -> Seal {
-        let mut hasher = self.start(Kind::Blob);
         let mut place = [0; 28];
         place[..4].copy_from_slice(&shard.0.to_le_bytes());
         place[4..12].copy_from_slice(&epoch.0.to_le_bytes());
         place[12..20].copy_from_slice(&range.0.0.to_le_bytes());
         place[20..].copy_from_slice(&range.1.0.to_le_bytes());
-        hasher.update(&place).update(blob);
-        finish(&hasher)
+        self.seal(Kind::Blob, &[&place, blob])
     }
 
     /// Of a group's table of contents.
     pub(super) fn group(self, group: u64, contents: &[u8]) -> Seal {
-        finish(self.start(Kind::Group).update(&group.to_le_bytes()).update(contents))
+        self.seal(Kind::Group, &[&group.to_le_bytes(), contents])
     }
 
     /// Of where a shard stands.
     pub(super) fn head(self, shard: ShardId, head: &[u8]) -> Seal {
-        finish(self.start(Kind::Head).update(&shard.0.to_le_bytes()).update(head))
+        self.seal(Kind::Head, &[&shard.0.to_le_bytes(), head])
     }
 
     /// Of a row.
     pub(super) fn row(self, shard: ShardId, key: &[u8], position: Position, value: &[u8]) -> Seal {
-        let mut hasher = self.start(Kind::Row);
         let mut place = [0; 16];
         place[..4].copy_from_slice(&shard.0.to_le_bytes());
         place[4..12].copy_from_slice(&position.0.to_le_bytes());
         place[12..].copy_from_slice(&(key.len() as u32).to_le_bytes());
-        finish(hasher.update(&place).update(key).update(value))
+        self.seal(Kind::Row, &[&place, key, value])
     }
 
     /// Of the highest position of a shard's rows.
     pub(super) fn high(self, shard: ShardId, high: &[u8]) -> Seal {
-        finish(self.start(Kind::High).update(&shard.0.to_le_bytes()).update(high))
+        self.seal(Kind::High, &[&shard.0.to_le_bytes(), high])
     }
 
     /// Of a value with a name: what a file says of itself, a shape.
     pub(super) fn named(self, name: &str, value: &[u8]) -> Seal {
-        let mut hasher = self.start(Kind::Named);
-        finish(hasher.update(&(name.len() as u32).to_le_bytes()).update(name.as_bytes()).update(value))
+        self.seal(Kind::Named, &[&(name.len() as u32).to_le_bytes(), name.as_bytes(), value])
     }
-}
 
-fn finish(hasher: &blake3::Hasher) -> Seal {
-    hasher.finalize().as_bytes()[..SEAL_SIZE].try_into().expect("a hash has 32 bytes")
+    /// Of these parts, one behind the other.
+    fn seal(self, kind: Kind, parts: &[&[u8]]) -> Seal {
+        let mut start = [0; START_SIZE];
+        start[0] = kind as u8;
+        start[1..].copy_from_slice(&self.incarnation.to_le_bytes());
+        let size = START_SIZE + parts.iter().map(|part| part.len()).sum::<usize>();
+        let hash = if size > HASHED_AT_ONCE_MAX {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&start);
+            for part in parts {
+                hasher.update(part);
+            }
+            hasher.finalize()
+        } else {
+            let (mut whole, mut at) = ([0; HASHED_AT_ONCE_MAX], 0);
+            for part in [&start[..]].iter().chain(parts) {
+                whole[at..at + part.len()].copy_from_slice(part);
+                at += part.len();
+            }
+            blake3::hash(&whole[..at])
+        };
+        hash.as_bytes()[..SEAL_SIZE].try_into().expect("a hash has 32 bytes")
+    }
 }
 
 /// Bytes of a value that end with its seal, parted.
