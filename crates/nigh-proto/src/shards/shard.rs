@@ -464,14 +464,10 @@ impl<R> Shard<R> {
     ) {
         let (entity, key, method) = key;
         let time = self.log.time();
-        let keyed = None;
+        let answer = |outcome, known| Record::Again(Again { id, fingerprint, outcome, known });
         self.record(match verdict.clone() {
-            Verdict::Done(value) => {
-                Record::Again(Again { id, fingerprint, outcome: RanOutcome::Ok(value), known })
-            }
-            Verdict::Failed(error) => {
-                Record::Again(Again { id, fingerprint, outcome: RanOutcome::Err(error), known })
-            }
+            Verdict::Done(value) => answer(RanOutcome::Ok(value), known),
+            Verdict::Failed(error) => answer(RanOutcome::Err(error), known),
             Verdict::NotDone(cause) => Record::Tombstone(Tombstone {
                 id,
                 time,
@@ -479,7 +475,7 @@ impl<R> Shard<R> {
                 key,
                 method,
                 fingerprint,
-                keyed,
+                keyed: None,
                 cause,
                 known,
             }),

@@ -44,13 +44,7 @@ impl World {
             return stage.push(refused_at(now, reaches) + again, Event::Dial(owner));
         }
         let wire = self.network.wire(owner, self.life(to));
-        let linked = self.within(owner, |world| {
-            let end = world.running(owner)?.engine.link(true);
-            world.network.get(wire).put(Side::Dialler, end);
-            world.running(owner)?.links.push((wire, Side::Dialler));
-            Some(())
-        });
-        if linked.flatten().is_some() {
+        if self.attach(wire, Side::Dialler) {
             self.board.book().note(|| format!("process {} dials {to}: link {wire}", owner.node));
             // Its hello follows the making of the link.
             let accepted = self.network.send(now, wire, Side::Dialler);
@@ -59,15 +53,21 @@ impl World {
         }
     }
 
-    pub(super) fn accept(&mut self, stage: &mut Stage<Event>, wire: usize) {
-        let owner = self.network.get(wire).owner(Side::Listener);
-        let accepted = self.within(owner, |world| {
-            let end = world.running(owner)?.engine.link(false);
-            world.network.get(wire).put(Side::Listener, end);
-            world.running(owner)?.links.push((wire, Side::Listener));
+    /// Makes this end of a link. False: its process is gone.
+    fn attach(&mut self, wire: usize, side: Side) -> bool {
+        let owner = self.network.get(wire).owner(side);
+        let attached = self.within(owner, |world| {
+            let end = world.running(owner)?.engine.link(side == Side::Dialler);
+            world.network.get(wire).put(side, end);
+            world.running(owner)?.links.push((wire, side));
             Some(())
         });
-        if accepted.flatten().is_some() {
+        attached.flatten().is_some()
+    }
+
+    pub(super) fn accept(&mut self, stage: &mut Stage<Event>, wire: usize) {
+        let owner = self.network.get(wire).owner(Side::Listener);
+        if self.attach(wire, Side::Listener) {
             mark(owner.node);
         } else {
             let at = self.network.send(stage.now(), wire, Side::Listener);

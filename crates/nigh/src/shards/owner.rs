@@ -417,6 +417,7 @@ impl Owner {
     pub(crate) fn appends(&self) -> usize {
         self.appendable.load(Ordering::Acquire)
     }
+    /// True if there is one.
     pub(crate) fn has_appends(&self) -> bool {
         self.appends() > 0
     }
