@@ -10,7 +10,7 @@ use std::sync::Arc;
 use nigh_proto::calls::caller::CALL_SIZE_MAX;
 use nigh_proto::shards::Position;
 use nigh_proto::shards::record::Other;
-use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Out, Reader, Schema, Value};
+use nigh_wire::{Bytes, Cause, Contract, ContractKind, DecodeError, Node, Out, Reader, Schema, Value};
 
 use crate::entity::{Entity, Reply, Run};
 use crate::state::{LIST_LEN_MAX, Limits, Page, Room};
@@ -21,6 +21,13 @@ mod parts;
 
 /// Longest answer of a writing method, in bytes: as a call, it travels in one frame and stands in one record.
 pub(crate) const ANSWER_SIZE_MAX: usize = CALL_SIZE_MAX;
+
+/// What an entity takes beside its state, in bytes: two names, three nodes of trees, the cell. Measured.
+const ENTITY_OVERHEAD: usize = 512;
+/// Bytes of memory for each encoded one of a state with lists, sets or maps: keys and small numbers of a tree's entries take
+/// some four times their encoding. Without any, what is long is text and bytes, which take their length; what is short
+/// stands in the state itself.
+const ENTRIES_SIZE_FACTOR: usize = 4;
 
 fn too_large(size: usize) -> Cause {
     Cause::TooLarge(format!("an answer of {size} bytes, at most {ANSWER_SIZE_MAX}"))
@@ -56,6 +63,8 @@ pub(crate) trait Host: Send + Sync {
     fn restore(&self, snapshot: &Bytes) -> Result<Box<dyn Cell>, DecodeError>;
     /// True if some of its fields may have pages.
     fn may_have_pages(&self) -> bool;
+    /// What one of so many encoded bytes takes in memory, in bytes: an estimate.
+    fn size_in_memory(&self, encoded: usize) -> usize;
 }
 
 /// A page of a field.
@@ -156,6 +165,8 @@ pub(crate) struct HostOf<S> {
     key: Schema,
     default: Bytes,
     may_have_pages: bool,
+    /// Bytes of memory for each encoded one.
+    size_factor: usize,
     _of: std::marker::PhantomData<fn() -> S>,
 }
 
@@ -168,7 +179,11 @@ impl<S: Entity> HostOf<S> {
         let name: Arc<str> = S::name().into();
         let fresh = S::default();
         let may_have_pages = (0..S::FIELDS).any(|field| fresh.large(field).is_some());
-        HostOf { name, key, default: snapshot_of(&fresh), may_have_pages, _of: std::marker::PhantomData }
+        let has_entries =
+            S::schema().nodes.iter().any(|node| matches!(node, Node::Seq(_) | Node::Map(..) | Node::Set(_)));
+        let size_factor = if has_entries { ENTRIES_SIZE_FACTOR } else { 1 }; // mutant entries-weigh-nothing: let size_factor = usize::from(has_entries).max(1);
+        let (default, _of) = (snapshot_of(&fresh), std::marker::PhantomData);
+        HostOf { name, key, default, may_have_pages, size_factor, _of }
     }
 }
 
@@ -224,6 +239,9 @@ impl<S: Entity> Host for HostOf<S> {
     }
     fn may_have_pages(&self) -> bool {
         self.may_have_pages
+    }
+    fn size_in_memory(&self, encoded: usize) -> usize {
+        encoded.saturating_mul(self.size_factor).saturating_add(ENTITY_OVERHEAD + size_of::<S>())
     }
 }
 

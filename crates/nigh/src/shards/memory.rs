@@ -21,7 +21,7 @@ use crate::shards::lanes::Lanes;
 use crate::state::Limits;
 use crate::store::{Rows, StoreError};
 pub(crate) use cold::Budget;
-use cold::{Cold, size_of};
+use cold::Cold;
 use load::{Loader, Loads};
 use sweep::Rowed;
 use tail::{Asleep, Tail};
@@ -163,7 +163,8 @@ impl Memory {
             self.rowed.emptied(shard, name, since);
         }
         if let Some(tail) = self.tail[self.lanes.at(shard)].remove(name) {
-            let applied = held.repeat(tail).map_err(|(position, why)| {
+            let grown = |redo_size| self.loader.grown(name, redo_size);
+            let applied = held.repeat(tail, grown).map_err(|(position, why)| {
                 StoreError::corrupt(format!("record {} of shard {}: {why}", position.0, shard.0))
             })?;
             match applied {
@@ -217,7 +218,7 @@ impl Memory {
         if let Some((position, redo_size)) = changed {
             cell.place(position);
             held.changed = Some(position);
-            let grown = size_of(redo_size) - size_of(0);
+            let grown = self.loader.grown(name, redo_size);
             held.size += grown;
             self.cold.grew(grown);
             self.rowed.changed(shard, name, position);

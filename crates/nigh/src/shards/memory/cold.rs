@@ -14,10 +14,6 @@ use super::{Held, Memory, Name};
 use crate::buggify;
 use crate::shards::host::Cell;
 
-/// What an entity takes beside its state, in bytes: two names, three nodes of trees, the cell.
-const ENTITY_OVERHEAD: usize = 512;
-/// Bytes of memory for each stored one: keys and small numbers of a tree's entries take some four times their encoding.
-const SIZE_FACTOR: usize = 4;
 /// Entities looked at for each that is put back: more than come in, so that a full memory shrinks.
 const LOOKS_MAX: usize = 4;
 /// Entities looked at once rows were written, or before a call is refused: as many as a transaction holds, twice.
@@ -67,11 +63,6 @@ pub(super) struct Cold {
     size: usize,
     /// Those let go that have pages: to be dropped without the lock, since that takes a while.
     large: Vec<Box<dyn Cell>>,
-}
-
-/// What an entity of so many encoded bytes takes in memory: an estimate.
-pub(super) fn size_of(encoded: usize) -> usize {
-    encoded.saturating_mul(SIZE_FACTOR).saturating_add(ENTITY_OVERHEAD)
 }
 
 impl Cold {

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use nigh_proto::shards::ShardId;
 use nigh_wire::{Bytes, Wire};
 
-use super::cold::size_of;
 use super::{Held, Loaded, Name};
 use crate::shards::host::{FieldPage, Host};
 use crate::state::{Page, PageRow};
@@ -146,7 +145,7 @@ impl Loader {
             position = cell.load(position, says_so, pages).map_err(|e| corrupt(e.to_string()))?;
             emptied = None;
         }
-        let (cell, size) = (Some(cell), size_of(size));
+        let (cell, size) = (Some(cell), host.size_in_memory(size));
         let held = Held { key, cell, changed: position, written: position, size, used: true };
         Ok(Loaded { held, emptied })
     }
@@ -185,6 +184,12 @@ impl Loader {
             },
         )?;
         bad.map_or(Ok(pages), Err)
+    }
+
+    /// What an entity takes more after a change of so many bytes, until its row says it: an estimate.
+    pub(super) fn grown(&self, name: &Name, redo_size: usize) -> usize {
+        let host = &self.hosts[name.host];
+        host.size_in_memory(redo_size) - host.size_in_memory(0)
     }
 
     /// Key of an entity's row: kind, wire name, 0, ordered key.

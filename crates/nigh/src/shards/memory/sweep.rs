@@ -12,7 +12,6 @@ use nigh_proto::shards::{Position, ShardId};
 
 use nigh_wire::Bytes;
 
-use super::cold::size_of;
 use super::load::page_key;
 use super::{EntityRow, Memory, Name};
 use crate::buggify;
@@ -254,7 +253,8 @@ impl Memory {
             found.rows.push(RowWrite { shard, key, position, value });
         }
         let paged = cell.paged();
-        let size = size_of(paged.map_or(size, |known| known.size));
+        let size = paged.map_or(size, |known| known.size);
+        let size = self.loader.hosts[name.host].size_in_memory(size);
         self.cold.resized(std::mem::replace(&mut held.size, size), size);
         match paged.and_then(|known| known.dirty) {
             _ if !all => {

@@ -8,7 +8,6 @@ use nigh_proto::shards::record::{Blob, Change, Other, Record};
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::{Bytes, DecodeError};
 
-use super::cold::size_of;
 use super::{Held, Memory};
 use crate::store::StoreError;
 
@@ -127,7 +126,12 @@ fn corrupt(shard: ShardId, why: String) -> StoreError {
 
 impl Held {
     /// Repeats what its rows do not hold, and says where that begins; or where it does not fit, and why.
-    pub(super) fn repeat(&mut self, tail: Tail) -> Result<Option<Position>, (Position, DecodeError)> {
+    /// `grown` says what it takes more after a change of so many bytes.
+    pub(super) fn repeat(
+        &mut self,
+        tail: Tail,
+        grown: impl Fn(usize) -> usize,
+    ) -> Result<Option<Position>, (Position, DecodeError)> {
         let mut first = None;
         for (position, redo) in tail.first.into_iter().chain(tail.later) {
             // A value of it may be kept as a slice, and with it all that stands around.
@@ -149,7 +153,7 @@ impl Held {
                 self.changed = Some(position);
                 first = first.or(Some(position));
             }
-            self.size += size_of(redo.map_or(0, |redo| redo.len())) - size_of(0);
+            self.size += grown(redo.map_or(0, |redo| redo.len()));
         }
         let paged = self.cell.as_ref().and_then(|cell| cell.paged());
         let first = paged.map_or(first, |known| known.dirty); // mutant dirty-page-lost: let first = paged.map_or(first, |_| None);

@@ -38,6 +38,18 @@ impl Sheet {
     }
 }
 
+#[derive(Default, State)]
+struct Shelf {
+    books: Map<u64, u64>,
+}
+
+#[nigh::entity(key = u64)]
+impl Shelf {
+    pub(crate) fn place(&mut self, book: u64, at: u64) {
+        self.books.insert(book, at);
+    }
+}
+
 const SHARD: ShardId = ShardId(0);
 
 impl Memory {
@@ -96,6 +108,14 @@ fn notes(memory: &mut Memory, name: &Name, key: &Bytes) -> Bytes {
     let snapshot = cell.snapshot();
     memory.put_back(SHARD, name, cell, None);
     snapshot
+}
+
+#[test]
+fn text_and_bytes_take_their_length_and_entries_take_more() {
+    let size = |host: &dyn Host| host.size_in_memory(1_000) - host.size_in_memory(0);
+    assert_eq!(size(&HostOf::<Sheet>::new()), 1_000);
+    assert_eq!(size(&HostOf::<Desk>::new()), 1_000, "what is longer than its state can be");
+    assert_eq!(size(&HostOf::<Shelf>::new()), 4_000);
 }
 
 #[test]
