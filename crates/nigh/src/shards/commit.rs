@@ -84,6 +84,9 @@ pub(crate) const ROOM_LOOK_EVERY: Duration = Duration::from_millis(100);
 /// that it spares, about 2 µs each.
 const HANDED_OUT_HERE_MAX: usize = 8;
 
+/// How long the committer stays awake after a group: what waking it would take, about.
+const AWAKE_MAX: Duration = Duration::from_micros(50);
+
 /// Appends until told to stop; then what is left. What was swept by then is cut off at once: the next start finds nothing
 /// to repeat.
 pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) {
@@ -105,6 +108,7 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
             // Whoever was just answered asks again: on a busy machine one turn of the scheduler fills the next
             // group, and on an idle one this returns at once. More turns make larger groups, and fewer calls.
             std::thread::yield_now();
+            look_out(owner);
         }
         if stop {
             let cut = progress.take_cut();
@@ -115,6 +119,14 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
             }
             return;
         }
+    }
+}
+
+/// Looks out for more to append, for a moment: a lone caller asks again sooner than a thread that sleeps is woken.
+fn look_out(owner: &Owner) {
+    let until = owner.clock.now().saturating_add(AWAKE_MAX);
+    while !owner.has_appends() && owner.clock.now() < until {
+        std::thread::yield_now();
     }
 }
 
