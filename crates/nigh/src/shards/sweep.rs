@@ -206,8 +206,6 @@ impl Sweep {
     ) -> Result<Stepped, StoreError> {
         self.rested = self.is_stalled(owner);
         if self.rested {
-            self.write(owner, rows)?;
-            records::let_go(owner);
             return Ok(Stepped::Waits);
         }
         self.stalled = false;
