@@ -88,7 +88,10 @@ fn stuck(ground: &Ground, stage: &mut Stage<'_>, fault: &Fault) -> Result<u64, T
     let expected: &[u16] = if of_log { &[504, 503, 429] } else { &[200] };
     if !expected.contains(&status) {
         let text = answer.map_or_else(|error| error.to_string(), |answer| answer.text());
-        return Err(format!("with a sync that never returns: {status} {text}, expected one of {expected:?}"));
+        let doing = strace::doing(stage.server.pid()?);
+        return Err(format!(
+            "with a sync that never returns: {status} {text}, expected one of {expected:?}; {doing}"
+        ));
     }
     thread::sleep(STUCK.saturating_sub(begun.elapsed()));
     let grown = stage.server.resident_kib()?.saturating_sub(before);

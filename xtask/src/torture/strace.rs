@@ -90,6 +90,19 @@ fn threads(pid: u32) -> Option<Vec<String>> {
     (!living.is_empty()).then_some(living)
 }
 
+/// What each thread of a process does, for messages: its name, its state, and the number of the call in which it is.
+pub fn doing(pid: u32) -> String {
+    let mut told = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let (name, status, call) = (read("comm"), read("status"), read("syscall"));
+        let state = status.lines().find_map(|line| line.strip_prefix("State:\t")).unwrap_or("gone");
+        let call = call.split_whitespace().next().unwrap_or("-");
+        told.push(format!("{} {state} in {call}", name.trim()));
+    }
+    told.join(", ")
+}
+
 /// Whether each thread of a process is traced; `None`: it is gone.
 fn has_all(pid: u32) -> Option<bool> {
     Some(threads(pid)?.iter().all(|status| !status.contains("TracerPid:\t0\n")))
@@ -172,5 +185,17 @@ mod tests {
         child.wait().unwrap();
         assert_eq!((has_all(pid), all_stopped(pid)), (None, None));
         assert_ne!(has_all(std::process::id()), None);
+    }
+
+    #[test]
+    fn what_a_thread_does_is_told() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        // Between fork and exec it has another name.
+        while !doing(child.id()).starts_with("sleep S (sleeping) in ") {
+            thread::yield_now();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(doing(child.id()), "");
     }
 }
