@@ -241,7 +241,7 @@ fn play(
     let book =
         Book::new(catalogue.clone(), entities, always, needs, wants_trace, CLAIMS_MAX).with_finally(finally);
     let board = Board::new(catalogue, processes.len() as u16, book);
-    gates.open(board.clone(), case.seed);
+    gates.open(&board, case.seed);
     let clients_max = case.clients_max.map_or(usize::MAX, usize::from);
     let (seed, times_max, at) = (case.seed, case.times_max, attached(topology));
     let left = Left::default();

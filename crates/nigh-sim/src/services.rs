@@ -1,7 +1,7 @@
 //! Before services of the outside: down when the plan says so, asked twice when they claim to bear it.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use nigh::engine::{Answered, Gate};
 use nigh_wire::{Class, Method};
@@ -19,13 +19,15 @@ pub(crate) struct Gates {
 
 #[derive(Debug)]
 struct Inner {
-    board: Arc<Board>,
+    /// Not held: the board has the application, and that has its services with these gates.
+    board: Weak<Board>,
     rng: Mutex<Rng>,
 }
 
 impl Gates {
     /// The run begins.
-    pub(crate) fn open(&self, board: Arc<Board>, seed: u64) {
+    pub(crate) fn open(&self, board: &Arc<Board>, seed: u64) {
+        let board = Arc::downgrade(board); // mutant run-never-freed: let board = Arc::downgrade(&*std::mem::ManuallyDrop::new(board.clone()));
         let inner = Inner { board, rng: Mutex::new(Rng::of(seed, "services", 0)) };
         assert!(self.inner.set(inner).is_ok(), "a run begins once");
     }
@@ -33,10 +35,11 @@ impl Gates {
 
 impl Gate for Gates {
     fn pass(&self, service: &str, method: &Method) -> Pin<Box<dyn Future<Output = bool> + Send>> {
-        let Some(inner) = self.inner.get() else { return Box::pin(std::future::ready(false)) };
+        let opened = self.inner.get().and_then(|inner| Some((inner, inner.board.upgrade()?)));
+        let Some((inner, board)) = opened else { return Box::pin(std::future::ready(false)) };
         let claims = method.class == Class::Idempotent;
         let twice = claims && inner.rng.lock().unwrap_or_else(PoisonError::into_inner).chance(1, 4);
-        let (board, service) = (inner.board.clone(), service.to_owned());
+        let service = service.to_owned();
         Box::pin(async move {
             loop {
                 let until = board.book().down_until(&service);
@@ -62,8 +65,8 @@ impl Gate for Gates {
             rows: vec![(format!("{service}.{}", method.name), shown(answered))],
         };
         let columns = side_by_side(&history("asked once", &first), &history("asked again", &second));
-        let inner = self.inner.get().expect("it passed");
-        inner.board.book().violate(format!(
+        let Some(board) = self.inner.get().and_then(|inner| inner.board.upgrade()) else { return };
+        board.book().violate(format!(
             "`{service}.{}` says `#[idempotent]`: asked again under the same token it answered something else\n{columns}",
             method.name
         ));
