@@ -55,9 +55,10 @@ pub struct Config {
     /// and syncing those costs half. Default 1 s.
     pub write_back_every: Duration,
     /// What entities may take in memory, in bytes: estimated at 512 and the type itself, and what they are on disk, four
-    /// times that if they hold lists, sets or maps. Of more than that, those are let go that were not asked for of late, and
-    /// read again when they are. If one and a half times as much waits to be written back, calls are refused as overloaded. Beside it an eighth is for what is remembered of calls, and a quarter,
-    /// up to 128 MiB, for the cache of the store's files. Default 512 MiB.
+    /// times that if they hold lists, sets or maps. Of more than that, those are let go that were not asked for of late,
+    /// and read again when they are. If one and a half times as much waits to be written back, calls are refused as
+    /// overloaded. Beside it an eighth is for what is remembered of calls, and a quarter, up to 128 MiB, for the cache of
+    /// the store's files. Default 512 MiB.
     pub memory_max: usize,
 }
 
