@@ -5,11 +5,21 @@
 #![allow(unreachable_pub, reason = "the methods of an entity are public, and this is a test")]
 #![allow(missing_docs, reason = "as above")]
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use nigh::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+
+static RUNS: AtomicBool = AtomicBool::new(false);
+static GO: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
 const CHILD: &str = "NIGH_STUCK_CHILD";
 
@@ -29,6 +39,12 @@ impl Sloth {
         loop {
             std::thread::park();
         }
+    }
+    /// Comes back when it is let.
+    pub fn pause(&mut self) {
+        RUNS.store(true, Ordering::Release);
+        let (go, bell) = &GO;
+        drop(bell.wait_while(go.lock().expect("no panic"), |go| !*go).expect("no panic"));
     }
     pub fn value(&self) -> u64 {
         self.n
@@ -108,4 +124,52 @@ async fn a_method_that_never_returns_is_given_up() {
     assert_eq!(nigh.call(Sloth::at("other").value()).await, Ok(1));
     node.stop().await.expect("stops");
     std::fs::remove_dir_all(&dir).expect("it was made here");
+}
+
+/// Until no thread of the runtime has anything to do, but so many.
+fn until_parked(busy: usize) {
+    let metrics = Handle::current().metrics();
+    let is_parked = |worker: &usize| metrics.worker_park_unpark_count(*worker) % 2 == 1;
+    while (0..metrics.num_workers()).filter(is_parked).count() + busy < metrics.num_workers() {
+        std::thread::yield_now();
+    }
+}
+
+/// Whichever thread of the runtime a method holds: also the one that had been left to wait for sockets and timers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sockets_and_timers_are_served_while_a_method_runs() {
+    let node = app().start(Config::memory()).await.expect("opens");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let mut pairs = Vec::new();
+    for _ in 0..2 {
+        let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        client.set_read_timeout(Some(Duration::from_secs(20))).expect("it is a socket");
+        pairs.push((client, listener.accept().await.expect("it was connected").0));
+    }
+    let [(mut first, mut of_first), (mut second, mut of_second)] =
+        pairs.try_into().unwrap_or_else(|_| panic!("there are two"));
+    let nigh = node.handle();
+    let paused = tokio::spawn(async move {
+        of_first.read_u8().await.expect("it is written");
+        nigh.call(Sloth::at("tired").pause()).await
+    });
+    tokio::spawn(async move {
+        of_second.read_u8().await.expect("it is written");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        of_second.write_u8(2).await.expect("it is read");
+    });
+    until_parked(0);
+    // The thread that waits for sockets runs the method.
+    first.write_all(&[1]).expect("it is read");
+    while !RUNS.load(Ordering::Acquire) {
+        std::thread::yield_now();
+    }
+    until_parked(1);
+    second.write_all(&[1]).expect("it is read");
+    let served = second.read_exact(&mut [0]);
+    *GO.0.lock().expect("no panic") = true;
+    GO.1.notify_all();
+    served.expect("the other one is served meanwhile");
+    paused.await.expect("no panic").expect("done");
+    node.stop().await.expect("stops");
 }

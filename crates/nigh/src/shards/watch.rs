@@ -1,4 +1,4 @@
-//! Names methods that take too long, and ends the process of one that never returns.
+//! Names methods that take too long, ends the process of one that never returns, and keeps the runtime going meanwhile.
 //!
 //! It runs on a thread of its own: a method that never returns may hold a thread of the runtime. A method past
 //! `method_time_max` makes the node unready; past `stuck_max` its id gets a tombstone, what is pending is
@@ -13,27 +13,34 @@ use nigh_wire::Cause;
 use crate::exit::EXIT_STUCK;
 use crate::shards::owner::Owner;
 
+/// How often methods are looked at, and how long one may keep sockets and timers from being served: the runtime leaves them to
+/// a thread that has nothing else to do, and does not notice if that one begins to run a method.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// How long the tombstone of a stuck method may take to be durable.
 const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
 
 /// Looks until `stop` is dropped.
 pub(crate) fn run(owner: &Arc<Owner>, method_time_max: Duration, stuck_max: Duration, stop: &Receiver<()>) {
-    let every = (method_time_max.min(stuck_max) / 4).clamp(Duration::from_millis(10), Duration::from_secs(1));
-    while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+    while stop.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
         // All are looked at, so that each that takes long is named.
-        let late =
-            (0..owner.lanes().count()).filter(|lane| looks_late(owner, *lane, method_time_max, stuck_max));
-        owner.set_ready(late.count() == 0);
+        let ran = (0..owner.lanes().count()).map(|lane| look(owner, lane, method_time_max, stuck_max));
+        let longest = ran.max().unwrap_or_default();
+        owner.set_ready(longest < method_time_max);
+        if longest >= LOOK_EVERY {
+            // Whoever is woken for it looks after sockets and timers next.
+            owner.clock.spawn(async {}); // mutant sockets-unserved: let _ = longest;
+        }
     }
 }
 
-/// True if a lane's method runs too long. Does not return if it never will.
-fn looks_late(owner: &Arc<Owner>, lane: usize, method_time_max: Duration, stuck_max: Duration) -> bool {
+/// How long a lane's method has been running; nothing if none is. Does not return if it never will.
+fn look(owner: &Arc<Owner>, lane: usize, method_time_max: Duration, stuck_max: Duration) -> Duration {
     let mut core = owner.core(lane);
-    let Some(running) = core.running.as_mut() else { return false };
+    let Some(running) = core.running.as_mut() else { return Duration::ZERO };
     let ran = owner.clock.now().saturating_since(running.since);
     if ran < method_time_max {
-        return false;
+        return ran;
     }
     owner.set_ready(false);
     let method = owner.routes.entity_method(running.method).expect("it runs: there is such a method");
@@ -42,7 +49,7 @@ fn looks_late(owner: &Arc<Owner>, lane: usize, method_time_max: Duration, stuck_
         tracing::warn!("{name} runs since {ran:?}: its node is not ready until it returns");
     }
     if ran < stuck_max {
-        return true;
+        return ran;
     }
     let stuck = running.permit.as_ref().map(|(shard, permit)| (*shard, permit.watch()));
     core.ending = true;
