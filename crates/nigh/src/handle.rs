@@ -293,6 +293,22 @@ fn typed<T: Wire, E: Wire>(outcome: Outcome) -> Result<T, CallError<E>> {
     }
 }
 
+/// Calls that are asked together are committed together, if they do not take long.
+struct Batch<'a>(&'a dyn Perform);
+
+impl<'a> Batch<'a> {
+    fn begin(nigh: &'a Nigh) -> Self {
+        nigh.performer.begin_batch(); // mutant batch-unsaid: let _ = nigh.clone();
+        Batch(&*nigh.performer)
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.0.end_batch();
+    }
+}
+
 impl<A: Ask> Ask for Vec<A> {
     type Answer = Vec<A::Answer>;
     fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer> {
@@ -302,8 +318,10 @@ impl<A: Ask> Ask for Vec<A> {
             let mut calls = self.into_iter();
             loop {
                 // Started in the order given, so that calls on one key run in that order.
+                let batch = Batch::begin(&nigh);
                 let under_way: Vec<_> =
                     calls.by_ref().take(BATCH_MAX).map(|call| call.perform(&nigh, how.clone())).collect();
+                drop(batch);
                 if under_way.is_empty() {
                     return answers;
                 }
@@ -320,7 +338,9 @@ macro_rules! tuples { ($(($($t:ident $i:tt)*))*) => { $(
         type Answer = ($($t::Answer,)*);
         #[allow(non_snake_case)]
         fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer> {
+            let batch = Batch::begin(nigh);
             $(let $t = self.$i.perform(nigh, how.clone());)*
+            drop(batch);
             Box::pin(async move { ($($t.await,)*) })
         }
     }

@@ -308,7 +308,7 @@ impl Drop for Node {
         // Whoever called `stop` took them.
         if let Some(threads) = &self.threads {
             threads.owner.close();
-            threads.owner.stop_committer();
+            threads.owner.bell.stop();
         }
     }
 }
@@ -324,7 +324,7 @@ impl Threads {
         // The last sweep needs the committer; nobody needs the watchdog.
         drop(self.sweeper.0);
         join(self.sweeper.1);
-        self.owner.stop_committer();
+        self.owner.bell.stop();
         join(self.committer);
         drop(self.watchdog.0);
         join(self.watchdog.1);

@@ -102,6 +102,11 @@ pub trait Perform: Send + Sync + 'static {
     fn catalogue(&self) -> &Arc<Catalogue>;
     /// Performs one thing asked. It is accepted, numbered and on its way when this returns; the future waits.
     fn perform(&self, ask: Ask) -> BoxFuture<'static, Outcome>;
+    /// Several things are about to be performed together, until [`end_batch`](Self::end_batch): what they change may be
+    /// made durable together. It is a hint, and may be ignored.
+    fn begin_batch(&self) {}
+    /// They were performed, each once `begin_batch` was called.
+    fn end_batch(&self) {}
     /// Takes an id for a writing call before it is performed, and the ticket that will settle it; `None` for
     /// views and services. Perform it under `Identity::Reserved`, or give it back with `release`.
     fn reserve(&self, ask: &Ask) -> Option<Ticket>;

@@ -68,6 +68,14 @@ impl Perform for Performer {
         }
     }
 
+    fn begin_batch(&self) {
+        self.owner.iter().for_each(|owner| owner.bell.begin_batch());
+    }
+
+    fn end_batch(&self) {
+        self.owner.iter().for_each(|owner| owner.bell.end_batch());
+    }
+
     fn reserve(&self, ask: &Ask) -> Option<Ticket> {
         let What::Method { method, key, args } = &ask.what else { return None };
         let what = match self.routes.route(method.0)? {

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use nigh_proto::shards::ShardId;
 
+use crate::handle::{Ask, How};
 use crate::prelude::*;
+use crate::service::BoxFuture;
+use crate::shards::owner::Owner;
 use crate::store::{Faults, FaultyDirectory, open_on};
 
 /// A node that sweeps so seldom meets a full disk in its commits.
@@ -207,4 +210,33 @@ async fn a_stop_removes_rows_of_what_is_its_default() {
         node.stop().await.expect("it ends");
         assert_eq!(entity_rows(&ground), 0, "round {round}");
     }
+}
+
+/// Looks how many batches are being taken in.
+struct Look(Arc<Owner>);
+
+impl Ask for Look {
+    type Answer = usize;
+    fn perform(self, _: &Nigh, _: How) -> BoxFuture<'static, usize> {
+        Box::pin(std::future::ready(self.0.bell.batches()))
+    }
+}
+
+/// Of calls that are asked together the committer knows, and waits a moment for more of them; but not for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_asked_together_are_a_batch() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let (nigh, owner) = (node.handle(), node.threads.as_ref().expect("it has a store").owner.clone());
+    let look = || Look(owner.clone());
+    assert_eq!(nigh.call(look()).await, 0);
+    assert_eq!(nigh.call(vec![look(), look()]).await, [1, 1]);
+    assert_eq!(nigh.call((look(), look())).await, (1, 1));
+    assert_eq!(owner.bell.batches(), 0);
+
+    owner.bell.begin_batch();
+    assert_eq!(nigh.call(Till::at(7).add(1)).await, Ok(1), "it is answered, whatever else is asked");
+    assert!(owner.bell.was_in_vain(), "the committer did not wait");
+    owner.bell.end_batch();
+    node.stop().await.expect("it ends");
 }

@@ -93,15 +93,15 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
     loop {
         look(owner, log.as_mut());
         let stop = {
-            let mut signal = owner.signal();
-            while !signal.append && !signal.stop && !owner.is_disk_full() {
-                signal = owner.wait_signal(signal);
+            let mut heard = owner.bell.heard();
+            while !heard.append && !heard.stop && !owner.is_disk_full() {
+                heard = owner.bell.wait(heard);
             }
-            if !signal.append && !signal.stop {
-                signal = owner.wait_signal_for(signal, ROOM_LOOK_EVERY);
+            if !heard.append && !heard.stop {
+                heard = owner.bell.wait_within(heard, ROOM_LOOK_EVERY);
             }
-            signal.append = false;
-            signal.stop
+            heard.append = false;
+            heard.stop
         };
         while append(owner, log.as_mut(), progress) {
             look(owner, log.as_mut());
@@ -149,6 +149,7 @@ fn found(owner: &Owner, full: bool) {
 
 /// Appends one group, if there is anything to append, once there is room.
 fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
+    owner.bell.wait_for_batches(|| owner.clock.now()); // mutant batch-not-waited-for: let _ = &owner.bell;
     let Some(mut group) = gather(owner, log, progress) else { return false };
     loop {
         let begun = owner.clock.now();
@@ -159,8 +160,8 @@ fn append(owner: &Arc<Owner>, log: &mut dyn Log, progress: &Progress) -> bool {
             None => return true,
             Some(again) => group = again,
         }
-        let signal = owner.signal();
-        if signal.stop || owner.wait_signal_for(signal, ROOM_LOOK_EVERY).stop {
+        let heard = owner.bell.heard();
+        if heard.stop || owner.bell.wait_within(heard, ROOM_LOOK_EVERY).stop {
             tracing::error!(
                 "stopped while the disk is full: calls under way are not done, and were not answered"
             );

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use nigh_proto::calls::request::Refusal;
@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::ledger::{self, Lines};
 use crate::recover::Recovered;
 use crate::routes::Routes;
+use crate::shards::bell::Bell;
 use crate::shards::core::Core;
 use crate::shards::lanes::Lanes;
 use crate::shards::memory::Budget;
@@ -62,9 +63,8 @@ pub(crate) struct Owner {
     log_full: AtomicBool,
     /// The disk has no room for more: nothing that would write is taken until it has.
     disk_full: AtomicBool,
-    /// Signals the committer that a shard has records to append, or that it must stop.
-    wake: Condvar,
-    signal: Mutex<Signal>,
+    /// For the committer.
+    pub(crate) bell: Bell,
     calls: Arc<Calls>,
     /// False while a method takes too long.
     ready: AtomicBool,
@@ -122,15 +122,6 @@ impl Run {
     }
 }
 
-/// What the committer is told.
-#[derive(Default)]
-pub(crate) struct Signal {
-    pub(crate) append: bool,
-    pub(crate) stop: bool,
-    /// The committer waits for one of these.
-    waits: bool,
-}
-
 impl Owner {
     /// `shared`: other processes may take its shards up.
     pub(crate) fn new(
@@ -159,8 +150,7 @@ impl Owner {
             appendable,
             log_full: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
-            wake: Condvar::new(),
-            signal: Mutex::default(),
+            bell: Bell::default(),
             calls,
             ready: AtomicBool::new(true),
         })
@@ -187,33 +177,6 @@ impl Owner {
     }
     pub(crate) fn records(&self) -> MutexGuard<'_, Records> {
         self.records.lock().expect("no user code runs under this lock")
-    }
-    pub(crate) fn signal(&self) -> MutexGuard<'_, Signal> {
-        self.signal.lock().expect("no user code runs under this lock")
-    }
-    pub(crate) fn wait_signal<'a>(&self, mut signal: MutexGuard<'a, Signal>) -> MutexGuard<'a, Signal> {
-        signal.waits = true;
-        let mut signal = self.wake.wait(signal).expect("no user code runs under this lock");
-        signal.waits = false;
-        signal
-    }
-    /// As [`Owner::wait_signal`], and no longer than that.
-    pub(crate) fn wait_signal_for<'a>(
-        &self,
-        mut signal: MutexGuard<'a, Signal>,
-        wait: Duration,
-    ) -> MutexGuard<'a, Signal> {
-        signal.waits = true;
-        let woken = self.wake.wait_timeout(signal, wait);
-        let (mut signal, _) = woken.expect("no user code runs under this lock");
-        signal.waits = false;
-        signal
-    }
-    /// Tells the committer, if it waits: telling nobody is a call of the system, too.
-    fn wake(&self, signal: &MutexGuard<'_, Signal>) {
-        if signal.waits {
-            self.wake.notify_one();
-        }
     }
 
     /// Highest log time of all shards, for hellos (R17).
@@ -436,27 +399,9 @@ impl Owner {
 
     /// Wakes the committer if a shard has something to append.
     pub(crate) fn kick(&self) {
-        if !self.has_appends() {
-            return;
+        if self.has_appends() {
+            self.bell.ring();
         }
-        let mut signal = self.signal();
-        if !std::mem::replace(&mut signal.append, true) {
-            self.wake(&signal);
-        }
-    }
-
-    /// Wakes the committer: the log may be cut.
-    pub(crate) fn nudge(&self) {
-        let mut signal = self.signal();
-        signal.append = true;
-        self.wake(&signal);
-    }
-
-    /// Tells the committer to end once everything is durable.
-    pub(crate) fn stop_committer(&self) {
-        let mut signal = self.signal();
-        signal.stop = true;
-        self.wake(&signal);
     }
 
     /// A caller of this process has gone, and knows all it asked for.

@@ -104,7 +104,7 @@ fn sweep(
             Ok(Stepped::Done) => return Ok((sweep.group, hurries)),
             Err(StoreError::Full) => {
                 // The committer looks for room from now on, and nothing new is taken in.
-                owner.nudge();
+                owner.bell.ring_again();
                 full = true;
             }
             Err(error) => return Err(error),
@@ -230,7 +230,7 @@ impl Sweep {
         owner.cores().for_each(|mut core| core.memory.cut(&self.settled));
         #[rustfmt::skip]
         progress.cut_below(GroupId(self.group.0 + 1)); // mutant cut-past-sweep: progress.cut_below(GroupId(self.group.0 + 2));
-        owner.nudge();
+        owner.bell.ring_again();
         records::age(owner, rows)?;
         Ok(Stepped::Done)
     }
