@@ -21,8 +21,9 @@ pub(super) const SHARDS: u32 = 4;
 const GROUP_BYTES: u64 = 12;
 const BLOB_BYTES: u64 = 40;
 
-/// Groups removed with each append: `spec/store.md`, 6.
-const CUT_PER_APPEND: u64 = 2;
+/// Of so many appends one removes groups, and so many: `spec/store.md`, 6.
+const CUT_EACH: u64 = 8;
+const CUT_PER_APPEND: u64 = 16;
 
 /// More than a history takes up.
 const EPOCH_MAX: u64 = 64;
@@ -153,7 +154,9 @@ impl Model {
         let written = items.iter().any(Result::is_ok);
         if written {
             self.log.next.0 += 1;
-            self.log.cut_some(self.cut_asked, CUT_PER_APPEND);
+            if self.cut_asked > self.log.cut || number.0.is_multiple_of(CUT_EACH) {
+                self.log.cut_some(self.cut_asked, CUT_PER_APPEND);
+            }
             self.log.sizes.insert(number.0, size);
         }
         Call::Append(group, Appended { group: written.then_some(number), items })

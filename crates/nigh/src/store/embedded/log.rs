@@ -24,9 +24,11 @@ pub(super) const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("
 /// Name in `meta` of the group below which all was cut.
 pub(super) const CUT: &str = "cut";
 
-/// Groups removed with each append: more than one, so that a cut catches up with the appends that go on; few, so
+/// Of so many appends one removes groups, which writes pages of its own; and the first after a cut was asked.
+const CUT_EACH: u64 = 8;
+/// Groups removed with it: more than were appended since, so that a cut catches up with the appends that go on; few, so
 /// that no caller waits for it.
-const CUT_PER_APPEND_MAX: usize = 2;
+const CUT_PER_APPEND_MAX: usize = 16;
 
 /// Groups removed in one transaction when nobody waits.
 const CUT_AT_ONCE_MAX: usize = 1024;
@@ -125,6 +127,8 @@ impl RedbLog {
     /// Writes a group with all that rides along. Returns its size and how many old groups went.
     fn commit(&self, db: &Database, blobs: &[&Append], heads: &[Head]) -> Result<(usize, usize), StoreError> {
         guard(LOG_FILE, || {
+            // As long as somebody reads what was before, redb frees it with the next commit, not in a second one behind this.
+            let _reader = db.begin_read()?;
             #[rustfmt::skip]
             let transaction = db.begin_write()?; // mutant append-not-durable: let transaction = { let mut lazy = db.begin_write()?; lazy.set_durability(redb::Durability::None)?; lazy };
             let size = group::size(blobs.iter().copied());
@@ -133,7 +137,8 @@ impl RedbLog {
                 let mut place = tables.groups.insert_reserve(self.found.next.0, size)?;
                 group::write(self.sealer, self.found.next, blobs, place.as_mut());
             }
-            let removed = self.cut_some(&mut tables, heads, CUT_PER_APPEND_MAX)?;
+            let cuts = self.found.cut > self.cut_stored || self.found.next.0.is_multiple_of(CUT_EACH); // mutant cut-once: let cuts = self.found.cut > self.cut_stored;
+            let removed = if cuts { self.cut_some(&mut tables, heads, CUT_PER_APPEND_MAX)? } else { 0 };
             drop(tables);
             transaction.commit()?; // mutant append-not-committed: transaction.abort()?;
             Ok((size, removed))

@@ -164,6 +164,8 @@ impl RedbRows {
         change: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
     ) -> Result<(), StoreError> {
         guard(STATE_FILE, || {
+            // As in the log: redb frees with the next commit what this leaves behind.
+            let _reader = db.begin_read()?;
             let mut transaction = db.begin_write()?;
             transaction.set_quick_repair(true);
             let seen = GroupId(self.pair.durable.load(Ordering::Acquire)); // mutant seen-not-raised: let seen = GroupId(1);
@@ -216,9 +218,11 @@ impl Rows for RedbRows {
         self.transact(|transaction| {
             let mut table = transaction.open_table(ROWS)?;
             let mut highs = BTreeMap::new();
-            for RowWrite { shard, key, position, value } in rows {
+            for RowWrite { shard, position, .. } in rows {
                 let high = highs.entry(*shard).or_insert(*position);
                 *high = (*high).max(*position);
+            }
+            for RowWrite { shard, key, position, value } in packing(rows) {
                 let Some(value) = value else {
                     table.remove((shard.0, &key[..]))?;
                     continue;
@@ -277,6 +281,17 @@ impl Rows for RedbRows {
         self.pair.swept.fetch_max(swept, Ordering::AcqRel);
         Ok(())
     }
+}
+
+/// What is to be written, seven rows of twelve before the others. A page that is full is split in halves, and of rows that come
+/// in the order of their keys each left half stays as it is: half empty. So the rows between come afterwards, and fill them. With
+/// seven of twelve pages are 67 to 87 % full, whatever the size of rows; with more or fewer some are full too early.
+pub(super) fn packing(rows: &[RowWrite]) -> impl Iterator<Item = &RowWrite> {
+    // Of several with one key the last counts.
+    let last: BTreeMap<_, _> = rows.iter().map(|row| ((row.shard, &row.key), row)).collect(); // mutant first-row-counts: let last: BTreeMap<_, _> = rows.iter().rev().map(|row| ((row.shard, &row.key), row)).collect();
+    let first = |at: usize| at * 7 % 12 < 7; // mutant rows-half-empty: let first = |at: usize| at < usize::MAX;
+    let (early, late): (Vec<_>, Vec<_>) = last.into_values().enumerate().partition(|(at, _)| first(*at));
+    early.into_iter().chain(late).map(|(_, row)| row)
 }
 
 pub(super) fn put_row(

@@ -19,6 +19,7 @@ use crate::store::{
 };
 
 mod full;
+mod packed;
 
 /// What the disk is about to do.
 #[derive(Debug)]
