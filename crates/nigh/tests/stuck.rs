@@ -135,10 +135,20 @@ fn until_parked(busy: usize) {
     }
 }
 
+/// How often: it takes one thread that goes to sleep just when the other one stops waiting for sockets, once in some 20.
+const PAUSES: usize = 300;
+
 /// Whichever thread of the runtime a method holds: also the one that had been left to wait for sockets and timers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sockets_and_timers_are_served_while_a_method_runs() {
     let node = app().start(Config::memory()).await.expect("opens");
+    for pause in 0..PAUSES {
+        served_while_it_pauses(&node.handle(), pause).await;
+    }
+    node.stop().await.expect("stops");
+}
+
+async fn served_while_it_pauses(nigh: &Nigh, pause: usize) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let mut pairs = Vec::new();
     for _ in 0..2 {
@@ -148,7 +158,7 @@ async fn sockets_and_timers_are_served_while_a_method_runs() {
     }
     let [(mut first, mut of_first), (mut second, mut of_second)] =
         pairs.try_into().unwrap_or_else(|_| panic!("there are two"));
-    let nigh = node.handle();
+    let nigh = nigh.clone();
     let paused = tokio::spawn(async move {
         of_first.read_u8().await.expect("it is written");
         nigh.call(Sloth::at("tired").pause()).await
@@ -159,7 +169,11 @@ async fn sockets_and_timers_are_served_while_a_method_runs() {
         of_second.write_u8(2).await.expect("it is read");
     });
     until_parked(0);
-    // The thread that waits for sockets runs the method.
+    // The thread that waits for sockets runs the method, just when the other one goes to sleep.
+    drop(tokio::spawn(async {}));
+    for _ in 0..pause % 50 * 20 {
+        std::hint::spin_loop();
+    }
     first.write_all(&[1]).expect("it is read");
     while !RUNS.load(Ordering::Acquire) {
         std::thread::yield_now();
@@ -167,9 +181,11 @@ async fn sockets_and_timers_are_served_while_a_method_runs() {
     until_parked(1);
     second.write_all(&[1]).expect("it is read");
     let served = second.read_exact(&mut [0]);
-    *GO.0.lock().expect("no panic") = true;
-    GO.1.notify_all();
-    served.expect("the other one is served meanwhile");
+    let (go, bell) = &GO;
+    *go.lock().expect("no panic") = true;
+    bell.notify_all();
+    served.unwrap_or_else(|error| panic!("pause {pause}: the other one is served meanwhile: {error}"));
     paused.await.expect("no panic").expect("done");
-    node.stop().await.expect("stops");
+    RUNS.store(false, Ordering::Release);
+    *go.lock().expect("no panic") = false;
 }
