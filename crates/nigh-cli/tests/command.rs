@@ -266,7 +266,7 @@ fn proves_a_store() {
     let opened = nigh::store::open_dir(&dir, options).expect("a new store");
     check(&verify, (2, "another process"));
     drop(opened);
-    check(&verify, (0, "sound: store 00000000000000000000000000000abc, format version 6, 4 shards"));
+    check(&verify, (0, "sound: store 00000000000000000000000000000abc, format version 7, 4 shards"));
     check(&format!("--json {verify}"), (0, r#""rows":{"bytes":0,"count":0}"#));
     let file = dir.join("state.redb");
     let mut bytes = std::fs::read(&file).expect("a file of the store");

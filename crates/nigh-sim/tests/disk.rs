@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use nigh::store::suite::{self, Subject};
-use nigh::store::{Append, Directory, GroupId, Open, Opened, RowWrite, compact_on, open_on, verify_on};
+use nigh::store::{Append, Directory, GroupId, Head, Open, Opened, RowWrite, compact_on, open_on, verify_on};
 use nigh_proto::shards::{Position, ShardId};
 use nigh_sim::disk::{Counts, Disk, Faults, Image, Kinds, Rng, explore};
 
@@ -73,6 +73,47 @@ fn compacted_or_not_it_is_the_same_store() {
     }
     println!("{crashes} operations of a compaction");
     assert!(crashes > 50, "{crashes}");
+}
+
+/// R9: a process ends before any operation, its machine stays up, and the next one reads what was perhaps never synced. From then
+/// on it counts: others were told, and no power loss takes it back.
+#[test]
+fn what_a_start_has_found_stays() {
+    let open = |disk: &Disk| {
+        let options =
+            Open { shards: 1, shapes: &[], incarnation: 7, cache_size: nigh::store::CACHE_SIZE_DEFAULT };
+        open_on(Arc::new(disk.clone()), options)
+    };
+    let play = |disk: &Disk| -> Option<()> {
+        let mut opened = open(disk).ok()?;
+        let Head { epoch, .. } = opened.log.take_up(&[ShardId(0)]).ok()?[0];
+        for first in 0..3 {
+            let (first, next) = (Position(first), Position(first + 1));
+            let append = Append { shard: ShardId(0), epoch, first, next, blob: vec![1; 9_000].into() };
+            opened.log.append(&[append]).ok()?;
+        }
+        Some(())
+    };
+    let (mut rng, mut at, mut found) = (Rng::new(5), 0, 0);
+    loop {
+        let disk = Disk::new(Image::default(), Faults { power_fails_at: Some(at), ..Faults::default() });
+        let done = play(&disk);
+        let disk = Disk::new(disk.image(), Faults::default());
+        let opened = open(&disk).expect("a kill is no damage");
+        let next = opened.log.next_group();
+        found += next.0 - 1;
+        for _ in 0..8 {
+            let left = disk.image().crash(&mut rng, Kinds::ALL, &mut Counts::new());
+            let again = open(&Disk::new(left, Faults::default())).expect("a power loss is no damage");
+            assert_eq!(again.log.next_group(), next, "killed before operation {at}");
+        }
+        if done.is_some() {
+            break;
+        }
+        at += 1;
+    }
+    println!("killed before {at} operations, {found} groups found");
+    assert!(at > 30 && found > 9, "{at} operations, {found} groups");
 }
 
 /// A store whose end is a power loss.

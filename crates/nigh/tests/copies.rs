@@ -66,7 +66,7 @@ async fn a_ticket_of_before_is_forgotten() {
     let (_, kept) = deposit(&node.handle(), 5).await;
     // As a kill at this moment would leave it.
     std::fs::create_dir(&copy.0).expect("a new directory");
-    for file in ["log.redb", "state.redb"] {
+    for file in ["log.redb", "log.groups", "state.redb"] {
         std::fs::copy(first.0.join(file), copy.0.join(file)).expect("a file to copy");
     }
     let (balance, lost) = deposit(&node.handle(), 7).await;

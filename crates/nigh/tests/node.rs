@@ -303,7 +303,7 @@ async fn another_shape_of_a_state_is_refused_and_nothing_touched() {
     node.stop().await.expect("stops");
     let files = || {
         let read = |name: &str| std::fs::read(dir.0.join(name)).expect("it is there");
-        (read("log.redb"), read("state.redb"))
+        ["log.redb", "log.groups", "state.redb"].map(read)
     };
     let before = files();
     let refused = App::new("test").entity::<later::Wallet>().start(Config::dir(&dir.0)).await;

@@ -67,7 +67,7 @@ impl Subject for Directory {
         let before = self.dir();
         self.count += 1;
         std::fs::create_dir(self.dir()).expect("a new directory");
-        for file in ["log.redb", "state.redb"] {
+        for file in ["log.redb", "log.groups", "state.redb"] {
             std::fs::copy(before.join(file), self.dir().join(file)).expect("a file to copy");
         }
         drop(opened);

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Ground;
+use super::directory::FILES;
 use super::http::Client;
 use super::scenario::{Done, Outcome};
 use super::shop::{Stage, Story};
@@ -19,7 +20,6 @@ use crate::Trouble;
 const EXIT_STORE: i32 = 74;
 /// The calls of a store.
 const CALLS: [&str; 4] = ["fdatasync", "pwrite64", "ftruncate", "pread64"];
-const FILES: [&str; 2] = ["log.redb", "state.redb"];
 /// A write-back comes each second; truncations and reads are rare.
 const STRUCK_MAX: Duration = Duration::from_secs(3);
 /// An end takes at most this after its cause, traced.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Ground;
+use super::directory::FILES;
 use super::http::Client;
 use super::scenario::{Done, Outcome};
 use super::server::signal;
@@ -21,7 +22,7 @@ use crate::Trouble;
 const SLOW_MS: [u64; 3] = [50, 200, 1000];
 /// Asked while it is slow.
 const ASKS: u64 = 5;
-/// An answer waits for the sync under way and for its own, and, in a cutting commit, for one more.
+/// An answer waits for the sync under way and for its own, and, in a cutting commit, for two of `log.redb`.
 const SYNCS_PER_ANSWER_MAX: u32 = 4;
 /// What else it takes on a busy machine.
 const SLACK: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ pub fn run(ground: &Ground) -> Result<Outcome, Trouble> {
     }
     let mut done = Done::default();
     let mut story = Story::begin(ground.one_process("shop", 16)?)?;
-    for file in ["log.redb", "state.redb"] {
+    for file in FILES {
         let file = ground.file("shop", file);
         for ms in SLOW_MS {
             let what = format!("delay_enter={}", ms * 1000);
@@ -77,7 +78,7 @@ fn slow(ground: &Ground, stage: &mut Stage<'_>, fault: &Fault, sync: Duration) -
 /// Nothing is acknowledged, memory stays; then it is killed. Returns what it grew by, in KiB.
 fn stuck(ground: &Ground, stage: &mut Stage<'_>, fault: &Fault) -> Result<u64, Trouble> {
     let before = stage.server.resident_kib()?;
-    let of_log = fault.file.as_ref().is_some_and(|file| file.ends_with("log.redb"));
+    let of_log = fault.file.as_ref().is_some_and(|file| !file.ends_with("state.redb"));
     let attached = fault.attach(stage.server.pid()?, &ground.seen())?;
     // The write-back comes each second.
     thread::sleep(Duration::from_secs(2));

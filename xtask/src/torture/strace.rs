@@ -1,6 +1,6 @@
 //! Faults at system calls, by strace: a kill, an error or a delay at the n-th call of a kind.
 //!
-//! strace counts the calls of each thread for itself. Of the two files of a store each has one thread that writes it, so a
+//! strace counts the calls of each thread for itself. Each file of a store has one thread that writes it, so a
 //! fault that names its file is at one point; at the start there is one thread anyway. A traced process stays our
 //! child (`-D`), so that it is killed and awaited like any other.
 

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Ground;
+use super::directory::FILES;
 use super::scenario::{Done, Outcome};
 use super::shop::{Stage, Story};
 use super::strace::{self, Fault};
@@ -150,15 +151,16 @@ fn was_killed(status: std::process::ExitStatus) -> Result<(), Trouble> {
     }
 }
 
-/// One client at work. The first append after a write-back carries a cut of the log with it, so the phase begins there.
+/// One client at work. Before the first append after a write-back the log is cut, so the phase begins there.
 fn committing(ground: &Ground, depth: Depth) -> Result<Done, Trouble> {
     let mut done = Done::default();
     let mut story = Story::begin(ground.one_process("committing", 1)?)?;
-    let log = ground.file("committing", "log.redb");
-    for calls in WRITING {
+    let of_log = FILES.iter().filter(|file| **file != "state.redb");
+    for (log, calls) in of_log.flat_map(|file| WRITING.map(|calls| (ground.file("committing", file), calls)))
+    {
         for when in (1..=depth.commit).step_by(depth.step) {
             let fault = kill_at(calls, when, Some(&log));
-            let at = |error: Trouble| format!("{calls} {when}: {error}");
+            let at = |error: Trouble| format!("{} {calls} {when}: {error}", log.display());
             story.round(|_| Ok(())).map_err(at)?;
             thread::sleep(SWEPT);
             let struck = story.between(|stage| fault.attach(stage.server.pid()?, &ground.seen()));
@@ -214,7 +216,7 @@ fn stopping(ground: &Ground, depth: Depth) -> Result<Done, Trouble> {
     let mut done = Done::default();
     let mut story = Story::begin(ground.one_process("stopping", 2)?)?;
     let mut files = Vec::new();
-    for name in ["log.redb", "state.redb"] {
+    for name in FILES {
         files.extend(WRITING.map(|calls| (calls, ground.file("stopping", name))));
     }
     for (calls, file) in files {

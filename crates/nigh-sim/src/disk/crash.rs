@@ -78,7 +78,8 @@ impl Image {
     #[must_use]
     pub fn damage(&self, rng: &mut Rng) -> (Image, &'static str) {
         let mut damaged = self.settled();
-        let named: Vec<_> = damaged.names.values().copied().collect();
+        let named = damaged.names.values().copied();
+        let named: Vec<_> = named.filter(|file| damaged.files[*file].cache.len() > 0).collect();
         let file = named[rng.below(named.len() as u64) as usize];
         let size = SECTOR_SIZES[rng.below(2) as usize];
         let contents = damaged.files[file].cache.clone();

@@ -37,7 +37,7 @@ const CRASHES_PER_RESTART: usize = 4;
 /// Damaged images of each history, after a planned stop and after a crash each.
 const DAMAGES: usize = 40;
 /// The log in its directory: `spec/store.md`.
-const LOG_FILE: &str = "log.redb";
+const LOG_FILES: [&str; 2] = ["log.redb", "log.groups"];
 /// Beyond this, more of the same would only be longer.
 const FAILURES_MAX: usize = 20;
 
@@ -318,7 +318,7 @@ impl Explorer<'_> {
         }
         let acknowledged = run.steps.last().map_or_else(Model::none, |(_, model)| model.clone());
         let in_flight = run.failed.map(|(_, model, _)| model);
-        let models: Vec<_> = [Some(acknowledged), in_flight].into_iter().flatten().collect();
+        let models = with_between(acknowledged, in_flight);
         self.crash(&disk.image(), &models, &at, kind);
         if disk.sync_has_failed() {
             self.restart(&disk.image(), &models, &at);
@@ -365,9 +365,15 @@ impl Explorer<'_> {
         for (i, (image, model)) in images.iter().enumerate().filter(|(_, (_, model))| model.rows_are_newest())
         {
             let older = images[..i].iter().rfind(|(_, older)| older.log.is_shorter(&model.log));
-            if let Some((older, _)) = older {
-                let outcome = judge_damage(&image.with_file(LOG_FILE, older), &[model]);
-                self.note_damage("older log", outcome, &format!("after step {i}"));
+            let Some((older, older_model)) = older else { continue };
+            let both = LOG_FILES.iter().fold(image.clone(), |image, file| image.with_file(file, older));
+            let outcome = judge_damage(&both, &[model]);
+            self.note_damage("older log", outcome, &format!("after step {i}"));
+            // One that only had not been cut yet is what a kill between sweep and cut leaves.
+            let halves = LOG_FILES.iter().filter(|_| !older_model.log.is_cut_less(&model.log));
+            for file in halves {
+                let outcome = judge_damage(&image.with_file(file, older), &[model]);
+                self.note_damage("half of an older log", outcome, &format!("after step {i}, {file}"));
             }
         }
     }
@@ -392,9 +398,11 @@ fn judge_damage(damaged: &Image, models: &[&Model]) -> Result<&'static str, Stri
         let untouched = disk.image().reads_as(damaged);
         return if untouched { Ok("refused") } else { Err("refused, and touched".to_owned()) };
     };
-    let logs = newest(models.iter().map(|model| &model.log));
+    let logs: Vec<_> = newest(models.iter().map(|model| &model.log)).into_iter().cloned().collect();
+    let between = logs.windows(2).filter_map(|pair| pair[1].between(&pair[0]));
+    let logs: Vec<_> = between.chain(logs.iter().cloned()).collect();
     let rows = newest(models.iter().map(|model| &model.rows));
-    let pairs = logs.iter().flat_map(|log| rows.iter().map(move |rows| (*log, *rows)));
+    let pairs = logs.iter().flat_map(|log| rows.iter().map(move |rows| (log, *rows)));
     let mut why = String::new();
     for (log, rows) in pairs.filter(|(log, rows)| rows.fits(log)) {
         match seen.log.is_right(log).and_then(|()| seen.rows.is_right(rows)) {
@@ -428,8 +436,13 @@ fn newest<'a, T: PartialEq>(states: impl DoubleEndedIterator<Item = &'a T>) -> V
 fn models_at(steps: &[(u64, Model)], start: &Model, n: u64) -> Vec<Model> {
     let done = steps.partition_point(|(end, _)| *end <= n);
     let before = done.checked_sub(1).map_or(start, |last| &steps[last].1);
-    let after = steps.get(done).map(|(_, model)| model.clone());
-    [before.clone()].into_iter().chain(after).collect()
+    with_between(before.clone(), steps.get(done).map(|(_, model)| model.clone()))
+}
+
+/// What was acknowledged, what is in flight, and what is durable between the two.
+fn with_between(acknowledged: Model, in_flight: Option<Model>) -> Vec<Model> {
+    let between = in_flight.as_ref().and_then(|after| acknowledged.between(after));
+    [Some(acknowledged), between, in_flight].into_iter().flatten().collect()
 }
 
 /// After a failed sync the half that saw it takes nothing more, and no cut goes beyond what was swept.

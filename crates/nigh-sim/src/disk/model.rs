@@ -17,13 +17,10 @@ use super::random::Rng;
 /// Few, so that they meet often.
 pub(super) const SHARDS: u32 = 4;
 
-/// Bytes of a group and of each blob in it beside the blob: `spec/store.md`, 3.
-const GROUP_BYTES: u64 = 12;
+/// Bytes of a group and of each blob in it beside the blob, and of the blocks it takes: `spec/store.md`, 4.
+const GROUP_BYTES: u64 = 28;
 const BLOB_BYTES: u64 = 40;
-
-/// Of so many appends one removes groups, and so many: `spec/store.md`, 6.
-const CUT_EACH: u64 = 8;
-const CUT_PER_APPEND: u64 = 16;
+const BLOCK_BYTES: u64 = 4096;
 
 /// More than a history takes up.
 const EPOCH_MAX: u64 = 64;
@@ -64,7 +61,7 @@ pub(super) struct LogModel {
     next: GroupId,
     /// Durable; what was asked is of the process.
     cut: GroupId,
-    /// Sizes of the groups not yet removed.
+    /// Bytes of the blocks of each group from the cut on.
     sizes: BTreeMap<u64, u64>,
 }
 
@@ -74,8 +71,9 @@ pub(super) struct RowsModel {
     rows: RowMap,
     high: BTreeMap<ShardId, Position>,
     swept: GroupId,
-    /// Next group of the log when they were written last.
+    /// Next group of the log, and its heads, when they were written last.
     seen: GroupId,
+    seen_heads: Vec<Head>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,8 +95,13 @@ impl Model {
             cut: GroupId(1),
             sizes: BTreeMap::new(),
         };
-        let rows =
-            RowsModel { rows: BTreeMap::new(), high: BTreeMap::new(), swept: GroupId(1), seen: GroupId(1) };
+        let rows = RowsModel {
+            rows: BTreeMap::new(),
+            high: BTreeMap::new(),
+            swept: GroupId(1),
+            seen: GroupId(1),
+            seen_heads: log.heads.clone(),
+        };
         Model { incarnation: None, log, rows, cut_asked: GroupId(1) }
     }
 
@@ -115,7 +118,7 @@ impl Model {
             Step::Write(seed) => after.write(&mut Rng::new(seed)),
             Step::Sweep(seed) => after.sweep(&mut Rng::new(seed)),
             Step::CutNow => {
-                after.log.cut_some(after.cut_asked, u64::MAX);
+                after.log.cut_to(after.cut_asked);
                 Call::CutNow
             }
             Step::Open => {
@@ -154,10 +157,8 @@ impl Model {
         let written = items.iter().any(Result::is_ok);
         if written {
             self.log.next.0 += 1;
-            if self.cut_asked > self.log.cut || number.0.is_multiple_of(CUT_EACH) {
-                self.log.cut_some(self.cut_asked, CUT_PER_APPEND);
-            }
-            self.log.sizes.insert(number.0, size);
+            self.log.cut_to(self.cut_asked);
+            self.log.sizes.insert(number.0, size.next_multiple_of(BLOCK_BYTES));
         }
         Call::Append(group, Appended { group: written.then_some(number), items })
     }
@@ -190,7 +191,7 @@ impl Model {
             *high = position.max(*high);
             writes.push(RowWrite { shard, key, position, value });
         }
-        self.rows.seen = self.log.next;
+        self.rows.see(&self.log);
         Call::Write(writes)
     }
 
@@ -199,7 +200,8 @@ impl Model {
         let below = GroupId(swept + rng.below(self.log.next.0 - swept + 1));
         let asked = self.cut_asked.0;
         let cut = GroupId(asked + rng.below(below.0 - asked + 1));
-        (self.rows.swept, self.rows.seen) = (below, self.log.next);
+        self.rows.swept = below;
+        self.rows.see(&self.log);
         self.cut_asked = cut;
         Call::Sweep { below, cut }
     }
@@ -210,9 +212,14 @@ impl Model {
         log.or_else(|| seen.rows.is_right(&self.rows).err())
     }
 
-    /// Whether rows were written since the last group.
+    /// As [`LogModel::between`].
+    pub(super) fn between(&self, after: &Model) -> Option<Model> {
+        self.log.between(&after.log).map(|log| Model { log, ..self.clone() })
+    }
+
+    /// Whether rows were written since the last group, and since a shard was taken up.
     pub(super) fn rows_are_newest(&self) -> bool {
-        self.rows.seen == self.log.next
+        self.rows.seen == self.log.next && self.rows.seen_heads == self.log.heads
     }
 
     /// How far a cut may go.
@@ -222,6 +229,10 @@ impl Model {
 }
 
 impl RowsModel {
+    fn see(&mut self, log: &LogModel) {
+        (self.seen, self.seen_heads) = (log.next, log.heads.clone());
+    }
+
     /// Whether a log that ends like this may stand beside them.
     pub(super) fn fits(&self, log: &LogModel) -> bool {
         self.seen <= log.next && log.cut <= self.swept
@@ -233,12 +244,24 @@ impl LogModel {
         self.next < other.next
     }
 
-    fn cut_some(&mut self, cut: GroupId, max: u64) {
+    pub(super) fn is_cut_less(&self, other: &LogModel) -> bool {
+        self.cut < other.cut
+    }
+
+    fn cut_to(&mut self, cut: GroupId) {
         self.cut = cut.max(self.cut);
         self.entries.retain(|entry| entry.group >= self.cut);
-        let Some((lowest, _)) = self.sizes.first_key_value() else { return };
-        let end = self.cut.0.min(lowest.saturating_add(max)).max(*lowest);
-        self.sizes = self.sizes.split_off(&end);
+        self.sizes = self.sizes.split_off(&self.cut.0);
+    }
+
+    /// Between this and `after`, if that is two durable steps away: the cut moves before the group is written.
+    pub(super) fn between(&self, after: &LogModel) -> Option<LogModel> {
+        let two = after.cut > self.cut && after.next > self.next;
+        two.then(|| {
+            let mut between = self.clone();
+            between.cut_to(after.cut);
+            between
+        })
     }
 }
 

@@ -115,7 +115,7 @@ pub enum OpenError {
         /// Of this build.
         built: String,
     },
-    /// The two files do not belong together, or one is missing.
+    /// The files do not belong together, or one is missing.
     Mixed {
         /// The directory.
         dir: PathBuf,
@@ -253,13 +253,13 @@ impl fmt::Display for OpenError {
             ),
             OpenError::Mixed { dir, detail } => write!(
                 f,
-                "the two files of {} do not belong together: {detail}. Restore log.redb and state.redb from the same \
-                 backup, or start with an empty directory",
+                "the files of {} do not belong together: {detail}. Restore all of them from the same backup, or start with \
+                 an empty directory",
                 dir.display()
             ),
             OpenError::Corrupt { dir, place, detail } => write!(
                 f,
-                "{} is damaged: {place}: {detail}. Nothing was touched. Restore both files from a backup",
+                "{} is damaged: {place}: {detail}. Nothing was touched. Restore all files from a backup",
                 dir.display()
             ),
             OpenError::Io { dir, source } => {

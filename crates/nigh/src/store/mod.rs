@@ -40,7 +40,7 @@ pub use memory::{MemoryStore, memory};
 pub use shape::{Schemas, Shape};
 
 /// Version of the stored bytes, all files together. Another one is refused, nothing touched.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
 /// Rows in one call of [`Rows::write`]. From 64 to 1,024 the tail of commits beside it hardly differs while each
 /// transaction is durable; one large sync in front of the log's is what hurts.

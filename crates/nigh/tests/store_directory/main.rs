@@ -17,7 +17,9 @@ use bytes::Bytes;
 use nigh::store::{Append, Head, LogEntry, Open, OpenError, Opened, open_dir};
 use nigh_proto::shards::{Position, ShardId};
 
-const FILES: [&str; 2] = ["log.redb", "state.redb"];
+const FILES: [&str; 3] = ["log.redb", "state.redb", "log.groups"];
+/// Of the groups' file.
+const BLOCK_SIZE: usize = 4096;
 const SHARDS: u32 = 8;
 
 /// A directory for one test, gone with it.
@@ -31,7 +33,7 @@ impl TestDir {
         TestDir(std::env::temp_dir().join(name))
     }
 
-    /// A copy of both files as they are now: what a kill at this moment would leave.
+    /// A copy of all files as they are now: what a kill at this moment would leave.
     fn copy(&self) -> Self {
         let copy = TestDir::new();
         std::fs::create_dir(&copy.0).expect("a new directory");
@@ -47,7 +49,7 @@ impl TestDir {
         open(&self.0)
     }
 
-    fn contents(&self) -> [Vec<u8>; 2] {
+    fn contents(&self) -> [Vec<u8>; 3] {
         FILES.map(|file| std::fs::read(self.0.join(file)).expect("a file to read"))
     }
 }

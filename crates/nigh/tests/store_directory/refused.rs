@@ -108,7 +108,7 @@ fn missing_file() {
     let dir = TestDir::new();
     drop(dir.open().expect("a new store"));
     for (i, file) in FILES.iter().enumerate() {
-        let other = FILES[1 - i];
+        let other = FILES[(i + 1) % FILES.len()];
         let before = std::fs::read(dir.0.join(other)).expect("a file");
         std::fs::rename(dir.0.join(file), dir.0.join("aside")).expect("a file to move");
         let error = dir.open().expect_err("half a store");
@@ -132,9 +132,22 @@ fn unfinished_creation() {
     let opened = dir.open().expect("begun anew");
     assert_eq!(opened.meta.incarnation, 7);
     drop(opened);
-    std::fs::rename(dir.0.join("log.redb"), dir.0.join("log.redb.new")).expect("a file to move");
-    dir.open().expect("its last step is taken");
-    assert!(!dir.0.join("log.redb.new").exists());
+    for left in [&FILES[..1], &FILES[2..], &[FILES[2], FILES[0]]] {
+        for file in left {
+            std::fs::rename(dir.0.join(file), dir.0.join(format!("{file}.new"))).expect("a file to move");
+        }
+        let log_left = left.contains(&FILES[0]);
+        assert_eq!(
+            dir.open().is_ok(),
+            log_left,
+            "its last steps are taken; a store that had all is not one that is made"
+        );
+        for file in left {
+            let unfinished = dir.0.join(format!("{file}.new"));
+            assert_eq!(unfinished.exists(), !log_left);
+            drop(std::fs::rename(unfinished, dir.0.join(file)));
+        }
+    }
 }
 
 #[test]

@@ -5,9 +5,9 @@ use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::WireHash;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, Value};
 
-use super::{FILES, SHARDS, TestDir, append, take_up};
+use super::{BLOCK_SIZE, FILES, SHARDS, TestDir, append, take_up};
 
-const GROUPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
+const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("heads");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const SHAPES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("shapes");
@@ -108,30 +108,34 @@ fn every_byte_of_a_row() {
 #[test]
 fn every_byte_of_what_files_say() {
     every_byte(FILES[0], META, "store");
-    every_byte(FILES[0], META, "cut");
+    every_byte(FILES[0], META, "reached");
     every_byte(FILES[0], META, "format");
     every_byte(FILES[1], META, "seen");
     every_byte(FILES[0], SHAPES, "Wallet");
     every_byte(FILES[0], HEADS, 1);
+    every_byte(FILES[0], RUNS, 1);
     every_byte(FILES[1], HIGH, 1);
 }
 
-/// Contents and blobs: every 7th byte of a group.
+/// Changes the blocks of the groups: each of [`filled`] has one.
+fn alter_groups(dir: &TestDir, change: impl FnOnce(&mut [u8])) {
+    let path = dir.0.join(FILES[2]);
+    let mut bytes = std::fs::read(&path).expect("a file");
+    change(&mut bytes);
+    std::fs::write(path, bytes).expect("written");
+}
+
+/// Contents and blobs: every 3rd byte of a group that has another behind it.
 #[test]
 fn bytes_of_a_group() {
     let dir = filled();
-    let size = {
-        let db = Database::open(dir.0.join(FILES[0])).expect("a file of redb's");
-        let read = db.begin_read().expect("redb works").open_table(GROUPS).expect("it is there");
-        read.get(2).expect("redb works").expect("it is there").value().len()
-    };
-    for at in (0..size).step_by(7) {
+    let bytes = std::fs::read(dir.0.join(FILES[2])).expect("a file");
+    let group = &bytes[BLOCK_SIZE..2 * BLOCK_SIZE];
+    let size = group.iter().rposition(|byte| *byte != 0).expect("it is not empty") + 1;
+    assert!((60..2_000).contains(&size), "{size} bytes");
+    for at in (0..size).step_by(3) {
         let copy = dir.copy();
-        alter!(copy, FILES[0], GROUPS, |t| {
-            let mut value = t.get(2).expect("redb works").expect("it is there").value().to_vec();
-            value[at] ^= 1;
-            t.insert(2, &value[..]).map(drop).expect("redb works");
-        });
+        alter_groups(&copy, |bytes| bytes[BLOCK_SIZE + at] ^= 1);
         let error = first_error(&copy).unwrap_or_else(|| panic!("byte {at} of {size} is not covered"));
         assert!(error.contains("group 2 of the log"), "byte {at}: {error}");
     }
@@ -157,10 +161,7 @@ fn values_know_their_place() {
     });
     check("the row of another shard", "row ea of shard 1", dir);
     let dir = filled();
-    alter!(dir, FILES[0], GROUPS, |t| {
-        let other = t.get(1).expect("redb works").expect("there").value().to_vec();
-        t.insert(2, &other[..]).map(drop).expect("redb works");
-    });
+    alter_groups(&dir, |bytes| bytes.copy_within(..BLOCK_SIZE, BLOCK_SIZE));
     check("another group", "group 2 of the log", dir);
     let dir = filled();
     alter!(dir, FILES[0], HEADS, |t| {
@@ -170,12 +171,19 @@ fn values_know_their_place() {
     check("the head of another shard", "head of shard 1", dir);
     for gone in [1, 2] {
         let dir = filled();
-        alter!(dir, FILES[0], GROUPS, |t| t.remove(gone).map(drop).expect("redb works"));
+        alter_groups(&dir, |bytes| bytes[(gone - 1) * BLOCK_SIZE..gone * BLOCK_SIZE].fill(0));
         check("a group that is gone", &format!("group {gone} of the log: missing"), dir);
     }
     let dir = filled();
-    alter!(dir, FILES[0], GROUPS, |t| t.remove(3).map(drop).expect("redb works"));
+    alter_groups(&dir, |bytes| bytes[2 * BLOCK_SIZE..].fill(0));
     check("the last group gone", "do not belong together", dir);
+    // Of another place: the run is one that another group begins.
+    let dir = filled();
+    alter!(dir, FILES[0], RUNS, |t| {
+        let other = t.get(1).expect("redb works").expect("there").value().to_vec();
+        t.insert(2, &other[..]).map(drop).expect("redb works");
+    });
+    check("the run of another group", "group 2 of the log", dir);
 }
 
 /// The error of a read names shard and key.

@@ -4,6 +4,7 @@
 //! free. This proves all of the store first, lets redb move its pages to the front, and proves it again.
 //! redb moves them in transactions of its own, so that a crash between any two leaves a store with the same contents.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,16 +12,18 @@ use redb::{Database, StorageBackend};
 
 use super::directory::{Directory, RealDirectory};
 use super::files::{File, LOG_FILE, STATE_FILE};
+use super::groups::Groups;
 use super::meta::guard;
+use super::space::{BLOCK_SIZE, Space};
 use super::verify::{Held, Verified, hold, hold_locked, nothing};
 use crate::store::{OpenError, StoreError};
 
 /// What a compaction gave back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compacted {
-    /// Bytes of both files before.
+    /// Bytes of all files before.
     pub before: u64,
-    /// Bytes of both files now.
+    /// Bytes of all files now.
     pub after: u64,
     /// What the store holds, before as now.
     pub verified: Verified,
@@ -48,8 +51,10 @@ pub fn compact_on(directory: &Arc<dyn Directory>) -> Result<Compacted, OpenError
     let from_store = |error| OpenError::from_store(dir, error);
     let held = hold(directory)?;
     let was = held.verify(dir)?;
-    let Held { log, state, lock, .. } = held;
-    let mut before = 0;
+    let Held { log, groups, space, state, lock, .. } = held;
+    let mut before =
+        shorten(&groups, &space).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
+    drop(groups);
     for (name, (file, db)) in [(LOG_FILE, log), (STATE_FILE, state)] {
         before += compact(name, &file, db).map_err(from_store)?;
     }
@@ -60,7 +65,19 @@ pub fn compact_on(directory: &Arc<dyn Directory>) -> Result<Compacted, OpenError
         return Err(OpenError::Io { dir: dir.to_path_buf(), source: error });
     }
     let size = |file: &File| file.gate.len().map_err(StoreError::Io).map_err(from_store);
-    Ok(Compacted { before, after: size(&held.log.0)? + size(&held.state.0)?, verified })
+    let groups = held.groups.gate.len().map_err(StoreError::Io).map_err(from_store)?;
+    Ok(Compacted { before, after: size(&held.log.0)? + size(&held.state.0)? + groups, verified })
+}
+
+/// Gives what is behind the last group back. Its size before.
+fn shorten(groups: &Groups, space: &Space) -> io::Result<u64> {
+    groups.gate.release()?;
+    let (before, used) = (groups.gate.len()?, space.used() * BLOCK_SIZE as u64);
+    if used < before {
+        groups.gate.set_len(used)?;
+        groups.sync()?;
+    }
+    Ok(before)
 }
 
 /// Its size before.

@@ -1,27 +1,30 @@
-//! A copy of a store: both files, read under one moment's view and written anew, row by row.
+//! A copy of a store: all of it, read under one moment's view and written anew, row by row.
 //!
-//! [`Source`] is two read transactions that belong together. [`copy`] proves each blob and row as it reads it, seals it
+//! [`Source`] is two read transactions that belong together, and the groups that the one knows of. [`copy`] proves each blob and row as it reads it, seals it
 //! for the new store, and reads the copy back whole before it counts. [`placed`] makes it under another name, so that
 //! under its own it is there whole or not at all; whatever fails, what was written of it is removed.
 //!
 //! The source is never written to. What a copy holds is what an opening of the source would have found.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableTable};
 
 use super::directory::{Directory, DirectoryLock, RealDirectory, sync_parent};
-use super::files::{self, LOG_FILE, STATE_FILE};
-use super::log::{CUT, GROUPS, HEADS, put_head, stored_heads};
-use super::meta::{self, Fault, META, guard, ours, put_group};
+use super::files::{self, FILES, LOG_FILE, STATE_FILE};
+use super::groups::Groups;
+use super::known::{HEADS, REACHED, RUNS, Reach, put_head, put_run, runs, stored_heads};
+use super::meta::{self, Fault, META, guard, put_group};
 use super::rows::{HIGH, ROWS, Row, SEEN, SWEPT, highs, put_high, put_row, some_rows};
 use super::seal::Sealer;
+use super::space::{BLOCK_SIZE, Extent, blocks};
 use super::verify::{Verified, hold, hold_locked, nothing};
-use super::{SCHEMAS, SHAPES, fill, group, put_shape, stored_schemas, stored_shape};
-use crate::store::{Append, CopyError, GroupId, LogEntry, Meta, OpenError, Place, Restore, StoreError};
+use super::{Pin, SCHEMAS, SHAPES, fill, group, put_shape, stored_schemas, stored_shape};
+use crate::store::{Append, CopyError, GroupId, LogEntry, Meta, OpenError, Restore, StoreError};
 
 /// Written in one transaction, and read before it: as much as a group of the log usually has, so that no sync of
 /// a copy is a large one in front of those of the log.
@@ -30,8 +33,43 @@ const COPIED_AT_ONCE_BYTES: usize = 1 << 20;
 /// Both halves of a store at one moment: the state first, so that all its rows know is in the log.
 pub(super) struct Source {
     pub(super) log: ReadTransaction,
+    pub(super) groups: Groups,
+    /// All groups below are whole.
+    pub(super) next: GroupId,
     pub(super) state: ReadTransaction,
     pub(super) meta: Meta,
+    /// In a store that is used.
+    pub(super) _pin: Option<Pin>,
+}
+
+impl Source {
+    /// Hands out the groups that were not cut, each blob proven, until `each` says false.
+    ///
+    /// # Errors
+    ///
+    /// One is missing or damaged; or what `each` says.
+    pub(super) fn each_group(
+        &self,
+        each: &mut dyn FnMut(GroupId, Vec<Append>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let sealer = Sealer::new(self.meta.incarnation);
+        let runs = guard(LOG_FILE, || runs(&self.log, sealer))?;
+        self.groups.walk(sealer, &runs, Some(self.next), &mut |found, reader| {
+            let mut blobs = Vec::new();
+            group::read(
+                sealer,
+                found.number,
+                &found.entries,
+                reader.blobs(found)?,
+                &|_| true,
+                &mut |entry| {
+                    let LogEntry { shard, epoch, first, next, blob, .. } = entry;
+                    blobs.push(Append { shard, epoch, first, next, blob });
+                },
+            )?;
+            each(found.number, blobs)
+        })
+    }
 }
 
 /// How much was copied.
@@ -63,7 +101,7 @@ fn read<T>(file: &'static str, f: impl FnOnce() -> Result<T, Fault>) -> Result<T
     guard(file, f).map_err(Stopped::Source)
 }
 
-/// Makes both files in `to`, for a store that says this of itself, and proves them. `of` is what errors call the source.
+/// Makes all files in `to`, for a store that says this of itself, and proves them. `of` is what errors call the source.
 fn copy(
     (source, of): (&Source, &Path),
     to: &Target,
@@ -71,22 +109,32 @@ fn copy(
     meta: Meta,
 ) -> Result<(Verified, DirectoryLock), CopyError> {
     let (old, new) = (Sealer::new(source.meta.incarnation), Sealer::new(meta.incarnation));
-    let (mut copied, mut damage) = (Copied::default(), None);
-    let made = files::create(&to.directory, |name, db| {
-        fill(name, db, meta)?;
-        let done = match name {
-            LOG_FILE => copy_log(&source.log, db, (old, new), &mut copied),
-            _ => copy_state(&source.state, db, (old, new), &mut copied),
-        };
-        done.map_err(|stopped| match stopped {
-            Stopped::Target(fault) => fault,
-            Stopped::Source(error) => {
-                damage = Some(error);
-                Fault::Store(StoreError::Closed)
-            }
-        })
-    });
-    if let Some(damage) = damage {
+    let (copied, damage) = (RefCell::new(Copied::default()), RefCell::new(None));
+    let stopped = |stopped| match stopped {
+        Stopped::Target(fault) => fault,
+        Stopped::Source(error) => {
+            damage.replace(Some(error));
+            Fault::Store(StoreError::Closed)
+        }
+    };
+    let made = files::create(
+        &to.directory,
+        |name, db| {
+            fill(name, db, meta)?;
+            let done = match name {
+                LOG_FILE => copy_log(&source.log, db, (old, new)),
+                _ => copy_state(&source.state, db, (old, new)).map(|rows| copied.borrow_mut().rows = rows),
+            };
+            done.map_err(stopped)
+        },
+        |to| {
+            let groups = copy_groups(source, to, new).map_err(stopped)?;
+            copied.borrow_mut().groups = groups;
+            Ok(())
+        },
+    );
+    let copied = copied.into_inner();
+    if let Some(damage) = damage.into_inner() {
         return Err(CopyError::Source(OpenError::from_store(of, damage)));
     }
     made.map_err(|error| to.failed(io::Error::other(error.to_string())))?;
@@ -105,14 +153,9 @@ fn prove(to: &Target, lock: DirectoryLock) -> Result<(Verified, DirectoryLock), 
     Ok((proven, held.lock))
 }
 
-fn copy_log(
-    from: &ReadTransaction,
-    to: &Database,
-    (old, new): (Sealer, Sealer),
-    copied: &mut Copied,
-) -> Result<(), Stopped> {
-    let (cut, shapes, heads) = read(LOG_FILE, || {
-        let cut = meta::group(LOG_FILE, &from.open_table(META)?, old, CUT)?;
+fn copy_log(from: &ReadTransaction, to: &Database, (old, new): (Sealer, Sealer)) -> Result<(), Stopped> {
+    let (cut, shapes, heads, reached) = read(LOG_FILE, || {
+        let reached = Reach::read(LOG_FILE, &from.open_table(META)?, old, REACHED)?;
         let table = from.open_table(SHAPES)?;
         let mut shapes = Vec::new();
         for stored in table.iter()? {
@@ -120,10 +163,16 @@ fn copy_log(
             let schemas = stored_schemas(from, old, &name)?;
             shapes.extend(stored_shape(&table, old, &name)?.map(|shape| (shape, schemas)));
         }
-        Ok((cut, shapes, stored_heads(&from.open_table(HEADS)?, old)?))
+        let cut = runs(from, old)?.first().map_or(GroupId(1), |(first, _)| *first);
+        Ok((cut, shapes, stored_heads(&from.open_table(HEADS)?, old)?, reached))
     })?;
     let transaction = to.begin_write()?;
-    written(put_group(&mut transaction.open_table(META)?, new, CUT, cut))?;
+    written(reached.put(&mut transaction.open_table(META)?, new, REACHED))?;
+    {
+        let mut table = transaction.open_table(RUNS)?;
+        table.retain(|_, _| false)?;
+        written(put_run(&mut table, new, (cut, 0)))?;
+    }
     for (shape, schemas) in &shapes {
         written(put_shape(&mut transaction.open_table(SHAPES)?, new, shape))?;
         if let Some(schemas) = schemas {
@@ -135,92 +184,64 @@ fn copy_log(
         written(put_head(&mut transaction.open_table(HEADS)?, new, shard, head))?;
     }
     transaction.commit()?;
-    let mut next = cut;
-    loop {
-        let groups = read(LOG_FILE, || some_groups(from, old, next))?;
-        let Some((last, _)) = groups.last() else { return Ok(()) };
-        next = GroupId(last.0 + 1);
-        copied.groups += groups.len() as u64;
-        let transaction = to.begin_write()?;
-        written(put_groups(&transaction, new, &groups))?;
-        transaction.commit()?;
-    }
-}
-
-/// Groups from `first` on, each blob proven: as many as are copied at once.
-pub(super) fn some_groups(
-    from: &ReadTransaction,
-    sealer: Sealer,
-    first: GroupId,
-) -> Result<Vec<(GroupId, Vec<Append>)>, Fault> {
-    let (mut groups, mut size, mut next) = (Vec::new(), 0, first);
-    for stored in from.open_table(GROUPS)?.range(first.0..)? {
-        let (number, bytes) = stored?;
-        let number = GroupId(number.value());
-        if number != next {
-            let detail = format!("missing; group {} follows", number.0);
-            return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(next), detail }));
-        }
-        next.0 += 1;
-        let mut blobs = Vec::new();
-        ours(group::read(sealer, number, bytes.value(), &|_| true, &mut |entry| {
-            let LogEntry { shard, epoch, first, next, blob, .. } = entry;
-            blobs.push(Append { shard, epoch, first, next, blob });
-        }))?;
-        size += bytes.value().len();
-        groups.push((number, blobs));
-        if size >= COPIED_AT_ONCE_BYTES {
-            break;
-        }
-    }
-    Ok(groups)
-}
-
-fn put_groups(
-    transaction: &WriteTransaction,
-    sealer: Sealer,
-    groups: &[(GroupId, Vec<Append>)],
-) -> Result<(), Fault> {
-    let mut table = transaction.open_table(GROUPS)?;
-    for (number, blobs) in groups {
-        let blobs: Vec<&Append> = blobs.iter().collect();
-        let mut place = table.insert_reserve(number.0, group::size(blobs.iter().copied()))?;
-        group::write(sealer, *number, &blobs, place.as_mut());
-    }
     Ok(())
 }
 
-fn copy_state(
-    from: &ReadTransaction,
-    to: &Database,
-    (old, new): (Sealer, Sealer),
-    copied: &mut Copied,
-) -> Result<(), Stopped> {
-    let (marks, high) = read(STATE_FILE, || {
+/// One behind the other, from the front of the file on. How many.
+fn copy_groups(from: &Source, to: &Groups, new: Sealer) -> Result<u64, Stopped> {
+    let (mut count, mut at, mut unsynced, mut failed) = (0, 0, 0, None);
+    let done = from.each_group(&mut |number, blobs| {
+        let blobs: Vec<&Append> = blobs.iter().collect();
+        let size = group::size(blobs.iter().copied());
+        let extent = Extent { at, blocks: blocks(size) };
+        let mut bytes = vec![0; extent.blocks as usize * BLOCK_SIZE];
+        group::write(new, (number, 0), &blobs, &mut bytes[..size]);
+        unsynced += bytes.len();
+        let synced = unsynced < COPIED_AT_ONCE_BYTES;
+        let written = to.write(extent, &bytes).and_then(|()| if synced { Ok(()) } else { to.sync() });
+        if !synced {
+            unsynced = 0;
+        }
+        (count, at) = (count + 1, extent.end());
+        failed = written.err();
+        Ok(failed.is_none())
+    });
+    done.map_err(Stopped::Source)?;
+    match failed {
+        Some(error) => Err(Stopped::Target(Fault::Store(StoreError::Io(error)))),
+        None => Ok(count),
+    }
+}
+
+fn copy_state(from: &ReadTransaction, to: &Database, (old, new): (Sealer, Sealer)) -> Result<u64, Stopped> {
+    let (seen, swept, high) = read(STATE_FILE, || {
         let table = from.open_table(META)?;
-        let mark = |name| Ok::<_, Fault>((name, meta::group(STATE_FILE, &table, old, name)?));
-        Ok(([mark(SEEN)?, mark(SWEPT)?], highs(&from.open_table(HIGH)?, old)?))
+        let swept = meta::group(STATE_FILE, &table, old, SWEPT)?;
+        let seen = Reach::read(STATE_FILE, &table, old, SEEN)?;
+        Ok((seen, swept, highs(&from.open_table(HIGH)?, old)?))
     })?;
     let transaction = to.begin_write()?;
-    for (name, group) in marks {
-        written(put_group(&mut transaction.open_table(META)?, new, name, group))?;
+    {
+        let mut table = transaction.open_table(META)?;
+        written(put_group(&mut table, new, SWEPT, swept))?;
+        written(seen.put(&mut table, new, SEEN))?;
     }
     for (shard, high) in high {
         written(put_high(&mut transaction.open_table(HIGH)?, new, shard, high))?;
     }
     transaction.commit()?;
-    let mut last: Option<Row> = None;
+    let (mut copied, mut last) = (0, None::<Row>);
     loop {
         let after = last.as_ref().map(|(shard, key, _)| (*shard, &key[..]));
         let mut rows = read(STATE_FILE, || some_rows(from, old, after, COPIED_AT_ONCE_BYTES))?;
-        copied.rows += rows.len() as u64;
+        copied += rows.len() as u64;
         let mut transaction = to.begin_write()?;
         transaction.set_quick_repair(true);
         for (shard, key, row) in &rows {
             written(put_row(&mut transaction.open_table(ROWS)?, new, (*shard, key), row))?;
         }
         transaction.commit()?;
-        let Some(row) = rows.pop() else { return Ok(()) };
+        let Some(row) = rows.pop() else { return Ok(copied) };
         last = Some(row);
     }
 }
@@ -238,7 +259,7 @@ impl Target {
 
     /// Removes what was written, and nothing else.
     fn remove(&self) -> io::Result<()> {
-        for name in [LOG_FILE, STATE_FILE] {
+        for name in FILES {
             for name in [name.to_owned(), files::unfinished(name)] {
                 match fs::remove_file(self.dir.join(name)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

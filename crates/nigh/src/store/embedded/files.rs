@@ -1,34 +1,37 @@
-//! The two files in their directory, and how both come into being together.
+//! The three files in their directory, and how they come into being together.
 //!
-//! New files are finished under other names and then given their own, the log last: a directory has both files, or
-//! says which step of its making is left.
+//! New files are finished under other names and then given their own, the log last: a directory has all files, or
+//! says which steps of its making are left.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use redb::{Builder, Database};
+use redb::{Builder, Database, StorageBackend};
 
 use super::directory::Directory;
 use super::gate::Gate;
+use super::groups::Groups;
 use super::meta::{Fault, guard};
 use super::room::Room;
 use crate::store::{CACHE_SIZE_DEFAULT, StoreError};
 
-/// Name of the log in its directory.
+/// Name of what is known of the log in its directory.
 pub(super) const LOG_FILE: &str = "log.redb";
+/// Name of its groups in their directory.
+pub(super) const GROUPS_FILE: &str = "log.groups";
 /// Name of the rows in their directory.
 pub(super) const STATE_FILE: &str = "state.redb";
 
-/// Part of redb's cache that is for the log, and its size at the most, in bytes: the groups since the last cut are read a few times at
-/// the start, one after the other, and never again, and new memory is dearer than reading. The rest is for the rows: inner
-/// pages of a large state, and the leaves of a sweep.
-const LOG_CACHE_PART: usize = 5;
-const LOG_CACHE_SIZE_MAX: usize = 4 << 20;
+/// All of them, in the order in which they are named: the first is there before any, the last says that all are.
+pub(super) const FILES: [&str; 3] = [STATE_FILE, GROUPS_FILE, LOG_FILE];
+
+/// Of redb's cache, for `log.redb`, in bytes: it is as small, and seldom looked at. The rest is for the rows: inner pages of a large
+/// state, and the leaves of a sweep.
+const LOG_CACHE_SIZE: usize = 256 << 10;
 
 /// Up to this size a file of rows is checked whole at each start, some 1 ms per MiB. Beyond it only rows that
-/// are read are checked, so that the time to start does not grow with the state. The log is checked always: its
-/// size is bounded, and all of it is read anyway.
+/// are read are checked, so that the time to start does not grow with the state. `log.redb` is checked always: it is small.
 const CHECKED_AT_START_BYTES_MAX: u64 = 128 << 20;
 
 /// How redb opens a file.
@@ -36,7 +39,7 @@ const CHECKED_AT_START_BYTES_MAX: u64 = 128 << 20;
 pub(super) struct Way {
     /// Each page is read, whatever the size; else what a start can wait for.
     whole: bool,
-    /// Of both files' caches, in bytes.
+    /// Of the caches of both redb files, in bytes.
     cache_size: usize,
     /// What is given up when the disk is full.
     room: Option<Arc<Room>>,
@@ -74,7 +77,7 @@ impl fmt::Debug for File {
 }
 
 impl File {
-    /// Opens one of the two, its gate closed.
+    /// Opens one of the two that are redb's, its gate closed.
     pub(super) fn open(
         directory: &Arc<dyn Directory>,
         name: &'static str,
@@ -91,6 +94,18 @@ impl File {
     }
 }
 
+/// Opens the file of the groups, its gate closed.
+pub(super) fn open_groups(directory: &Arc<dyn Directory>, way: &Way) -> Result<Groups, StoreError> {
+    // R9, as above.
+    directory.drop_cached(GROUPS_FILE).map_err(StoreError::Io)?; // mutant groups-cache-kept: directory.exists(GROUPS_FILE).map_err(StoreError::Io)?;
+    groups_of(directory, GROUPS_FILE, way)
+}
+
+fn groups_of(directory: &Arc<dyn Directory>, called: &str, way: &Way) -> Result<Groups, StoreError> {
+    let file = directory.open(called).map_err(StoreError::Io)?;
+    Ok(Groups { gate: Gate::new(file, way.room.clone()) })
+}
+
 /// Opens the file `called` so far, which is or will be `name`.
 fn open_named(
     directory: &Arc<dyn Directory>,
@@ -104,11 +119,10 @@ fn open_named(
         let gate = Gate::new(file, way.room.clone());
         let mut builder = Builder::new();
         let Way { whole, cache_size, .. } = way;
-        let log_cache_size = (cache_size / LOG_CACHE_PART).min(LOG_CACHE_SIZE_MAX);
         if name == LOG_FILE {
-            builder.set_cache_size(log_cache_size).set_check_integrity_on_open(true);
+            builder.set_cache_size(LOG_CACHE_SIZE).set_check_integrity_on_open(true);
         } else {
-            builder.set_cache_size(cache_size - log_cache_size);
+            builder.set_cache_size(cache_size.saturating_sub(LOG_CACHE_SIZE));
             let whole = whole || size <= CHECKED_AT_START_BYTES_MAX;
             builder.set_check_integrity_on_open(whole);
         }
@@ -123,33 +137,58 @@ pub(super) enum Holds {
     /// No store.
     Nothing,
     /// A store.
-    Both,
-    /// One file only.
+    All,
+    /// Some files of one, and not this.
     Missing(&'static str),
 }
 
-/// Looks, and takes the last step of a making that was cut short.
+/// Looks, and takes the last steps of a making that was cut short.
 pub(super) fn look(directory: &dyn Directory) -> io::Result<Holds> {
     let there = |name: &str| directory.exists(name);
-    // The state has its name first: if only the log's is left to give, both files are finished.
+    // The state has its name first: if it has, and others' are left to give, all files are finished.
     let half_made = there(STATE_FILE)? && !there(LOG_FILE)? && there(&unfinished(LOG_FILE))?; // mutant making-not-finished: let half_made = false;
     if half_made {
-        finish(directory, LOG_FILE)?;
-        directory.sync_names()?;
+        for name in [GROUPS_FILE, LOG_FILE] {
+            if !there(name)? && there(&unfinished(name))? {
+                finish(directory, name)?;
+                directory.sync_names()?;
+            }
+        }
     }
-    Ok(match (there(LOG_FILE)?, there(STATE_FILE)?) {
-        (true, true) => Holds::Both,
-        (false, false) => Holds::Nothing,
-        (true, false) => Holds::Missing(STATE_FILE),
-        (false, true) => Holds::Missing(LOG_FILE),
+    found(directory)
+}
+
+/// Looks, and changes nothing.
+pub(super) fn found(directory: &dyn Directory) -> io::Result<Holds> {
+    let (mut there, mut missing) = (0, None);
+    for name in FILES {
+        if directory.exists(name)? {
+            there += 1;
+        } else {
+            missing = missing.or(Some(name));
+        }
+    }
+    Ok(match missing {
+        None => Holds::All,
+        Some(_) if there == 0 => Holds::Nothing,
+        Some(name) => Holds::Missing(name),
     })
 }
 
-/// Makes both files, filled by `fill`, or none.
+/// Makes all files, filled by `fill` and `fill_groups`, or none.
 pub(super) fn create(
     directory: &Arc<dyn Directory>,
     mut fill: impl FnMut(&'static str, &Database) -> Result<(), Fault>,
+    fill_groups: impl FnOnce(&Groups) -> Result<(), Fault>,
 ) -> Result<(), StoreError> {
+    let called = unfinished(GROUPS_FILE);
+    directory.create(&called).map_err(StoreError::Io)?;
+    let groups = groups_of(directory, &called, &Way::new())?;
+    groups.gate.release().map_err(StoreError::Io)?;
+    guard(GROUPS_FILE, || fill_groups(&groups))?;
+    groups.sync().map_err(StoreError::Io)?;
+    groups.gate.close().map_err(StoreError::Io)?;
+    drop(groups);
     for name in [LOG_FILE, STATE_FILE] {
         let called = unfinished(name);
         directory.create(&called).map_err(StoreError::Io)?;
@@ -164,7 +203,7 @@ pub(super) fn create(
     let named = (|| {
         // Else the state could have its name after a power loss while the log has none at all.
         directory.sync_names()?; // mutant new-names-unsynced: directory.exists(LOG_FILE)?;
-        let order = [STATE_FILE, LOG_FILE]; // mutant log-named-first: let order = [LOG_FILE, STATE_FILE];
+        let order = FILES; // mutant log-named-first: let order = [LOG_FILE, GROUPS_FILE, STATE_FILE];
         for name in order {
             finish(&**directory, name)?;
             directory.sync_names()?; // mutant names-unsynced: directory.exists(name)?;

@@ -2,20 +2,23 @@
 //!
 //! Both files are read as of one moment, each under a read transaction of redb's: commits and sweeps go on, and what they
 //! write is not in the copy. Only while the two transactions begin does the log keep from moving its cut; nobody waits.
-//! redb frees no page that a transaction reads, so both files grow while a copy is made, and reuse that space later.
+//! redb frees no page that a transaction reads, and no block of the log is used again, so the files grow while a copy is made,
+//! and use that space later.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
 
+use super::Pin;
 use super::copy::{Source, as_copy, placed};
 use super::files::{LOG_FILE, STATE_FILE};
 use super::meta::guard;
 use super::rows::RedbRows;
 use super::verify::Verified;
-use crate::store::{CopyError, Meta, OpenError, StoreError};
+use crate::store::{CopyError, GroupId, Meta, OpenError, StoreError};
 
 /// Makes copies of an open store. Clones are of the same; none keeps it open, but a copy that is being made.
 #[derive(Clone)]
@@ -54,11 +57,19 @@ impl Copier {
     pub(super) fn begin(&self, between: impl FnOnce()) -> Result<Source, StoreError> {
         let rows = self.rows.upgrade().ok_or(StoreError::Closed)?;
         let reading = rows.pair().reading();
-        let log = reading.upgrade().ok_or(StoreError::Closed)?;
+        let files = reading.upgrade().ok_or(StoreError::Closed)?;
+        let pin = Pin::new(rows.pair());
+        let mut next = GroupId(0);
+        // What is durable now is in the log that is read then, and where it stands too.
+        let between = || {
+            between();
+            next = GroupId(rows.pair().durable.load(Ordering::Acquire));
+        };
         // The log after the state: all that its rows know is then in the log.
         #[rustfmt::skip]
-        let (state, log) = rows.read_once(|state| begin((STATE_FILE, state), between, (LOG_FILE, &log)))?; // mutant copy-log-first: let (state, log) = rows.read_once(|state| begin((LOG_FILE, &log), between, (STATE_FILE, state))).map(|(log, state)| (state, log))?;
-        Ok(Source { log, state, meta: self.meta })
+        let (state, log) = rows.read_once(|state| begin((STATE_FILE, state), between, (LOG_FILE, &files.db)))?; // mutant copy-log-first: let (state, log) = rows.read_once(|state| begin((LOG_FILE, &files.db), between, (STATE_FILE, state))).map(|(log, state)| (state, log))?;
+        let groups = files.groups.clone();
+        Ok(Source { log, groups, next, state, meta: self.meta, _pin: Some(pin) })
     }
 }
 

@@ -1,203 +1,287 @@
-//! The log in `log.redb`: one value per group, and heads that are written only when the groups that prove them go.
+//! The log: groups in a file of their own, and in `log.redb` what is seldom written: heads, and where runs of groups begin.
 //!
 //! The heads in memory are the truth while the directory is locked. On disk a head is a row of `heads`, written
 //! when its shard is taken up and, all together, when the log is cut; the groups that follow move it on.
+//!
+//! An append is one write and one sync of the groups' file. Only where a run begins, or the log is cut, something is written
+//! to `log.redb` first.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use nigh_proto::shards::{Epoch, Position, ShardId};
-use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{Database, ReadableDatabase, WriteTransaction};
 
 use super::files::{File, LOG_FILE};
-use super::meta::{Fault, META, group as meta_group, guard, ours, put_group};
+use super::groups::Groups;
+use super::known::{HEADS, REACHED, RUNS, Reach, no_head, put_cut, put_head, put_run, runs, stored_heads};
+use super::meta::{Fault, META, guard};
 use super::room::is_full;
-use super::seal::{Sealer, check, part};
+use super::seal::Sealer;
+use super::space::{BLOCK_SIZE, Slot, Space, blocks};
 use super::{Pair, group};
 use crate::store::{Append, AppendError, Appended, GroupId, Head, Log, LogEntry, Place, StoreError, admit};
 
-/// Group → its bytes.
-pub(super) const GROUPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-/// Shard → epoch, next position, seal.
-pub(super) const HEADS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("heads");
-/// Name in `meta` of the group below which all was cut.
-pub(super) const CUT: &str = "cut";
-
-/// Of so many appends one removes groups, which writes pages of its own; and the first after a cut was asked.
-const CUT_EACH: u64 = 8;
-/// Groups removed with it: more than were appended since, so that a cut catches up with the appends that go on; few, so
-/// that no caller waits for it.
-const CUT_PER_APPEND_MAX: usize = 16;
-
-/// Groups removed in one transaction when nobody waits.
-const CUT_AT_ONCE_MAX: usize = 1024;
-
-/// What a file of the log holds, proven.
+/// What a log holds, proven.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) heads: Vec<Head>,
     /// All below were cut.
     pub(super) cut: GroupId,
-    /// The lowest still in the file.
+    /// The lowest that still has its blocks: a copy may be reading it.
     lowest: GroupId,
     pub(super) next: GroupId,
+    /// As `log.redb` says.
+    pub(super) reached: Reach,
+    /// So often it had been changed when the newest group was written.
+    changes_known: u64,
     /// Of the groups from `lowest` on.
-    sizes: VecDeque<u64>,
+    pub(super) space: Space,
 }
 
 impl Found {
+    /// Why the two files of the log do not belong together, or the state not to them, if so.
+    pub(super) fn check(&self, seen: Reach) -> Result<(), String> {
+        for (file, next) in [("log.redb", self.reached.next), ("state.redb", seen.next)] {
+            if next > self.next {
+                let (reached, ends) = (next.0, self.next.0);
+                return Err(format!(
+                    "{file} was written when the log had reached group {reached}, log.groups ends before {ends}"
+                ));
+            }
+        }
+        for (file, known) in [("log.groups", self.changes_known), ("state.redb", seen.changes)] {
+            let changes = self.reached.changes;
+            let older = known > changes; // mutant older-log-believed: let older = false;
+            if older {
+                return Err(format!(
+                    "{file} was written when log.redb had been changed {known} times, it was {changes} times"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those below the cut that have their blocks.
+    fn cut_kept(&self) -> usize {
+        (self.cut.0 - self.lowest.0) as usize
+    }
+
     /// Groups that were not cut, and their bytes.
     pub(super) fn kept(&self) -> (u64, u64) {
-        let cut = self.cut.0.saturating_sub(self.lowest.0) as usize;
-        let sizes = self.sizes.iter().skip(cut);
-        (sizes.len() as u64, sizes.sum())
+        (self.next.0 - self.cut.0, self.space.size_of(self.cut_kept()..self.space.groups()))
     }
 }
 
-/// [`Log`] in a redb file.
-pub(super) struct RedbLog {
+/// Both files of the log, to be read.
+pub(super) struct Files {
+    pub(super) db: Database,
+    pub(super) groups: Groups,
+}
+
+/// [`Log`] in two files.
+pub(super) struct FileLog {
     /// `None` once closed by an error. Shared with those who begin to read it.
-    db: Option<Arc<Database>>,
+    files: Option<Arc<Files>>,
+    /// `log.redb`.
     file: File,
     sealer: Sealer,
     found: Found,
+    /// Of the groups from the cut on.
+    size_bytes: u64,
     /// The cut that was asked; `found.cut` is taken up to there unless a copy begins in this moment.
     cut_asked: GroupId,
-    /// The cut that is durable.
-    cut_stored: GroupId,
     pair: Arc<Pair>,
 }
 
-impl RedbLog {
-    pub(super) fn new(db: Database, file: File, sealer: Sealer, found: Found, pair: Arc<Pair>) -> Self {
-        let db = Arc::new(db);
-        pair.reading().clone_from(&Arc::downgrade(&db));
-        let (cut_asked, cut_stored) = (found.cut, found.cut);
-        let log = RedbLog { db: Some(db), file, sealer, cut_asked, cut_stored, found, pair };
+impl FileLog {
+    pub(super) fn new(files: Files, file: File, sealer: Sealer, found: Found, pair: Arc<Pair>) -> Self {
+        let files = Arc::new(files);
+        pair.reading().clone_from(&Arc::downgrade(&files));
+        let (cut_asked, size_bytes) = (found.cut, found.kept().1);
+        let log = FileLog { files: Some(files), file, sealer, cut_asked, size_bytes, found, pair };
         log.assert_invariants();
         log
     }
 
     fn assert_invariants(&self) {
-        let Found { cut, lowest, next, sizes, .. } = &self.found;
-        debug_assert!(lowest <= next && cut <= next, "groups {} to {}", lowest.0, next.0);
-        debug_assert!(self.cut_stored <= *cut && *cut <= self.cut_asked);
-        debug_assert_eq!(sizes.len() as u64, next.0 - lowest.0);
+        let Found { cut, lowest, next, space, .. } = &self.found;
+        debug_assert!(
+            lowest <= cut && cut <= next && *cut <= self.cut_asked,
+            "groups {} to {}",
+            lowest.0,
+            next.0
+        );
+        debug_assert_eq!(space.groups() as u64, next.0 - lowest.0);
     }
 
-    /// Moves the cut to where it was asked, unless a copy begins: it reads the state first, and what was swept after
-    /// that must be in the log it reads then. No append waits for it; the cut moves with a later one.
-    fn take_cut(&mut self) {
+    fn files(&self) -> Result<Arc<Files>, StoreError> {
+        self.files.clone().ok_or(StoreError::Closed)
+    }
+
+    /// Moves the cut to where it was asked, durably, unless a copy begins: it reads the state first, and what was swept after
+    /// that must be in the log it reads then. No append waits for a copy; the cut moves with a later one.
+    fn take_cut(&mut self) -> Result<(), StoreError> {
         #[rustfmt::skip]
         let free = self.pair.is_unread(); // mutant cut-beside-copy: let free = true;
-        if free {
-            self.found.cut = self.cut_asked;
+        if free && self.cut_asked > self.found.cut {
+            let cut = self.cut_asked.min(self.found.next);
+            let at = self.found.space.place((cut.0 - self.found.lowest.0) as usize);
+            let heads = self.found.heads.clone();
+            self.change(|transaction, sealer| put_cut(transaction, sealer, &heads, (cut, at)))?;
+            let before = self.found.cut_kept();
+            self.found.cut = cut;
+            self.size_bytes -= self.found.space.size_of(before..self.found.cut_kept());
+        }
+        self.free();
+        Ok(())
+    }
+
+    /// Gives the blocks of what was cut to others, unless a copy reads them.
+    fn free(&mut self) {
+        #[rustfmt::skip]
+        let unread = self.pair.is_unpinned(); // mutant freed-beside-copy: let unread = true;
+        if unread {
+            self.found.space.free(self.found.cut_kept());
+            self.found.lowest = self.found.cut;
+        }
+        self.assert_invariants();
+    }
+
+    /// Changes `log.redb`, durably. A failure closes the log, unless the disk was just full and nothing of it is there.
+    fn change(
+        &mut self,
+        change: impl FnOnce(&WriteTransaction, Sealer) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        let next = self.found.next; // mutant reached-not-raised: let next = GroupId(1);
+        let reached = Reach { next, changes: self.found.reached.changes + 1 };
+        self.transact(reached, change)?;
+        self.found.reached = reached;
+        self.pair.changes.store(reached.changes, Ordering::Release);
+        // Once more, the same: were the last transaction damaged, redb would take the one before it for the last.
+        let again = self.transact(reached, |_, _| Ok(())); // mutant log-changed-once: let again = Ok(());
+        match again {
+            Ok(()) | Err(StoreError::Full) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Removes up to `max` groups below the cut, and makes the cut itself durable with the first. Returns how many.
-    fn cut_some(&self, tables: &mut Tables<'_>, heads: &[Head], max: usize) -> Result<usize, Fault> {
-        let Found { cut, lowest, .. } = self.found;
-        if cut > self.cut_stored {
-            // The groups that prove these heads go: from now on the rows do.
-            for (shard, head) in heads.iter().enumerate() {
-                let taken = head.epoch.0 > 0; // mutant cut-loses-heads: let taken = false;
-                if !taken {
-                    continue;
-                }
-                put_head(&mut tables.heads, self.sealer, ShardId(shard as u32), *head)?;
-            }
-            put_group(&mut tables.meta, self.sealer, CUT, cut)?;
-        }
-        let end = cut.0.min(lowest.0.saturating_add(max as u64)).max(lowest.0);
-        for group in lowest.0..end {
-            tables.groups.remove(group)?;
-        }
-        Ok((end - lowest.0) as usize)
+    fn transact(
+        &mut self,
+        reached: Reach,
+        change: impl FnOnce(&WriteTransaction, Sealer) -> Result<(), Fault>,
+    ) -> Result<(), StoreError> {
+        let files = self.ready()?;
+        let changed = guard(LOG_FILE, || {
+            let transaction = files.db.begin_write()?;
+            reached.put(&mut transaction.open_table(META)?, self.sealer, REACHED)?;
+            change(&transaction, self.sealer)?;
+            transaction.commit()?; // mutant log-change-not-committed: transaction.abort()?;
+            Ok(())
+        });
+        drop(files);
+        changed.map_err(|error| self.failed(error))
     }
 
-    /// After the transaction of [`cut_some`](Self::cut_some) is durable.
-    fn was_cut(&mut self, removed: usize) {
-        self.cut_stored = self.found.cut;
-        self.found.lowest.0 += removed as u64;
-        self.found.sizes.drain(..removed);
+    /// Writes a group and syncs it.
+    fn commit(&mut self, blobs: &[&Append]) -> Result<(), StoreError> {
+        let size = group::size(blobs.iter().copied());
+        let number = self.found.next;
+        let Slot { extent, begins_run, len } = self.found.space.slot(blocks(size));
+        let told = !begins_run; // mutant run-untold: let told = true;
+        if !told {
+            self.change(|transaction, sealer| {
+                put_run(&mut transaction.open_table(RUNS)?, sealer, (number, extent.at))
+            })?;
+            self.found.space.begin_run(extent.at);
+        }
+        let mut bytes = vec![0; extent.blocks as usize * BLOCK_SIZE];
+        group::write(self.sealer, (number, self.found.reached.changes), blobs, &mut bytes[..size]);
+        let groups = &self.files()?.groups;
+        let from = self.found.space.len();
+        let grown = groups.grow(from, len);
+        let written = grown.and_then(|()| groups.write(extent, &bytes)); // mutant group-not-written: let written = grown;
+        if let Err(error) = written {
+            // A group of which not all is there is none, and nothing of it was synced.
+            let full = groups.gate.is_full(); // mutant log-open-in-doubt: let full = groups.gate.is_released();
+            return Err(if full { StoreError::Full } else { self.closed(StoreError::Io(error)) });
+        }
+        self.found.space.grew(len);
+        #[rustfmt::skip]
+        let synced = groups.sync(); // mutant append-not-durable: let synced = std::io::Result::Ok(());
+        synced.map_err(|error| self.closed(StoreError::Io(error)))?;
+        self.found.space.push(extent);
+        self.size_bytes += extent.size();
+        Ok(())
     }
 
-    /// Writes a group with all that rides along. Returns its size and how many old groups went.
-    fn commit(&self, db: &Database, blobs: &[&Append], heads: &[Head]) -> Result<(usize, usize), StoreError> {
-        guard(LOG_FILE, || {
-            // As long as somebody reads what was before, redb frees it with the next commit, not in a second one behind this.
-            let _reader = db.begin_read()?;
-            #[rustfmt::skip]
-            let transaction = db.begin_write()?; // mutant append-not-durable: let transaction = { let mut lazy = db.begin_write()?; lazy.set_durability(redb::Durability::None)?; lazy };
-            let size = group::size(blobs.iter().copied());
-            let mut tables = Tables::open(&transaction)?;
-            {
-                let mut place = tables.groups.insert_reserve(self.found.next.0, size)?;
-                group::write(self.sealer, self.found.next, blobs, place.as_mut());
-            }
-            let cuts = self.found.cut > self.cut_stored || self.found.next.0.is_multiple_of(CUT_EACH); // mutant cut-once: let cuts = self.found.cut > self.cut_stored;
-            let removed = if cuts { self.cut_some(&mut tables, heads, CUT_PER_APPEND_MAX)? } else { 0 };
-            drop(tables);
-            transaction.commit()?; // mutant append-not-committed: transaction.abort()?;
-            Ok((size, removed))
-        })
+    /// Nothing more is read or written.
+    fn closed(&mut self, error: StoreError) -> StoreError {
+        // Whoever begins to read it has let go of it.
+        let _held = self.pair.reading();
+        self.files = None; // mutant log-open-after-failure: self.files = self.files.take();
+        error
     }
 
     /// After a failed transaction: the log is closed, unless the disk was just full and the file proves that nothing of it
     /// is in there.
     fn failed(&mut self, error: StoreError) -> StoreError {
         let full = self.file.gate.is_full();
-        {
-            // Whoever begins to read it has let go of it.
-            let _held = self.pair.reading();
-            self.db = None; // mutant log-open-in-doubt: self.db = self.db.take();
-        }
-        if full && self.reopen().is_ok() { StoreError::Full } else { error }
+        let Some(groups) = self.files.as_ref().map(|files| files.groups.clone()) else { return error };
+        let error = self.closed(error);
+        if full && self.reopen(groups).is_ok() { StoreError::Full } else { error }
     }
 
     /// Its gate is open: what is written reaches the disk. After a full disk this is where room is needed first.
-    fn ready(&mut self) -> Result<Arc<Database>, StoreError> {
-        let db = self.db.clone().ok_or(StoreError::Closed)?;
+    fn ready(&mut self) -> Result<Arc<Files>, StoreError> {
+        let files = self.files()?;
         let ready = self.file.gate.is_released(); // mutant log-behind-closed-gate: let ready = true;
         if ready {
-            return Ok(db);
+            return Ok(files);
         }
         match self.file.gate.release() {
-            Ok(()) => Ok(db),
+            Ok(()) => Ok(files),
             Err(error) if is_full(&error) => Err(StoreError::Full),
             Err(error) => {
-                drop(db);
+                drop(files);
                 Err(self.failed(StoreError::Io(error)))
             }
         }
     }
 
-    /// Opens the file again, its gate closed: that takes no room. Only a disk that was full, without a failed sync, leaves a
+    /// Opens `log.redb` again, its gate closed: that takes no room. Only a disk that was full, without a failed sync, leaves a
     /// page cache to be believed.
-    fn reopen(&mut self) -> Result<(), StoreError> {
+    fn reopen(&mut self, groups: Groups) -> Result<(), StoreError> {
         let (file, db) = self.file.again()?;
         let shards = self.found.heads.len() as u32;
-        let found = find(&db, self.sealer, shards)?;
-        if found.next != self.found.next || found.heads != self.found.heads {
+        let found = find(&db, &groups, self.sealer, shards)?;
+        let same = found.next == self.found.next && found.reached.changes == self.found.reached.changes;
+        if !same {
             return Err(StoreError::Closed);
         }
-        self.cut_stored = found.cut;
-        let cut = self.found.cut;
-        self.found = Found { cut, ..found };
-        let db = Arc::new(db);
-        self.pair.reading().clone_from(&Arc::downgrade(&db));
-        (self.db, self.file) = (Some(db), file);
+        self.found.space.begin_run(found.space.tail());
+        let files = Arc::new(Files { db, groups });
+        self.pair.reading().clone_from(&Arc::downgrade(&files));
+        (self.files, self.file) = (Some(files), file);
         self.assert_invariants();
         Ok(())
     }
 }
 
-impl Log for RedbLog {
+/// A log that ends well says so: from then on each of its groups must be there.
+impl Drop for FileLog {
+    fn drop(&mut self) {
+        let told = self.found.reached.next == self.found.next; // mutant end-untold: let told = true;
+        if self.files.is_some() && !told {
+            // If this fails, the next start finds what a kill would have left.
+            let _ = self.change(|_, _| Ok(()));
+        }
+    }
+}
+
+impl Log for FileLog {
     fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError> {
-        self.take_cut();
-        let db = self.ready().map_err(AppendError::from)?;
+        self.files()?;
         let mut heads = self.found.heads.clone();
         let items = admit(&mut heads, group);
         let blobs: Vec<_> =
@@ -205,61 +289,39 @@ impl Log for RedbLog {
         if blobs.is_empty() {
             return Ok(Appended { group: None, items });
         }
-        let committed = self.commit(&db, &blobs, &heads);
-        drop(db);
-        match committed {
-            Ok((size, removed)) => {
-                let group = self.found.next;
-                self.found.heads = heads;
-                self.found.next.0 += 1;
-                self.found.sizes.push_back(size as u64);
-                self.was_cut(removed);
-                self.pair.durable.store(self.found.next.0, Ordering::Release);
-                self.assert_invariants();
-                Ok(Appended { group: Some(group), items })
-            }
-            Err(error) => Err(self.failed(error).into()),
-        }
+        self.take_cut()?;
+        self.commit(&blobs)?;
+        let group = self.found.next;
+        self.found.heads = heads;
+        self.found.next.0 += 1;
+        self.pair.durable.store(self.found.next.0, Ordering::Release);
+        self.assert_invariants();
+        Ok(Appended { group: Some(group), items })
     }
 
     fn take_up(&mut self, shards: &[ShardId]) -> Result<Vec<Head>, StoreError> {
-        let db = self.ready()?;
         let mut heads = self.found.heads.clone();
-        let taken = guard(LOG_FILE, || {
-            let transaction = db.begin_write()?;
-            let mut taken = Vec::with_capacity(shards.len());
+        let mut taken = Vec::with_capacity(shards.len());
+        for shard in shards {
+            let head = heads.get_mut(shard.0 as usize).expect("a shard is below the number of shards");
+            head.epoch.0 += 1;
+            taken.push((*shard, *head));
+        }
+        self.change(|transaction, sealer| {
             let mut table = transaction.open_table(HEADS)?;
-            for shard in shards {
-                let head = heads.get_mut(shard.0 as usize).expect("a shard is below the number of shards");
-                head.epoch.0 += 1;
-                put_head(&mut table, self.sealer, *shard, *head)?;
-                taken.push(*head);
-            }
-            drop(table);
-            transaction.commit()?; // mutant take-up-not-committed: transaction.abort()?;
-            Ok(taken)
-        });
-        drop(db);
-        let taken = taken.map_err(|error| self.failed(error))?;
+            taken.iter().try_for_each(|(shard, head)| put_head(&mut table, sealer, *shard, *head))
+        })?;
         self.found.heads = heads;
-        Ok(taken)
+        Ok(taken.into_iter().map(|(_, head)| head).collect())
     }
 
     fn tail(&self, of: &dyn Fn(ShardId) -> bool, each: &mut dyn FnMut(LogEntry)) -> Result<(), StoreError> {
-        let db = self.db.as_ref().ok_or(StoreError::Closed)?;
-        let mut read = || {
-            let groups = db.begin_read()?.open_table(GROUPS)?;
-            for number in self.found.cut.0..self.found.next.0 {
-                let missing = || {
-                    let detail = "missing".to_owned();
-                    Fault::Store(StoreError::Corrupt { place: Place::Group(GroupId(number)), detail })
-                };
-                let stored = groups.get(number)?.ok_or_else(missing)?;
-                ours(group::read(self.sealer, GroupId(number), stored.value(), of, each))?;
-            }
-            Ok(())
-        };
-        guard(LOG_FILE, &mut read)
+        let Files { db, groups } = &*self.files()?;
+        let runs = guard(LOG_FILE, || runs(&db.begin_read()?, self.sealer))?;
+        groups.walk(self.sealer, &runs, Some(self.found.next), &mut |found, reader| {
+            group::read(self.sealer, found.number, &found.entries, reader.blobs(found)?, of, each)?;
+            Ok(true)
+        })
     }
 
     fn next_group(&self) -> GroupId {
@@ -267,7 +329,7 @@ impl Log for RedbLog {
     }
 
     fn size_bytes(&self) -> u64 {
-        self.found.sizes.iter().sum()
+        self.size_bytes
     }
 
     fn cut(&mut self, below: GroupId) -> Result<(), StoreError> {
@@ -275,31 +337,14 @@ impl Log for RedbLog {
         if below > swept {
             return Err(StoreError::NotSwept { below, swept });
         }
-        let cut = self.cut_asked.max(below); // mutant cut-one-too-far: let cut = self.cut_asked.max(GroupId(below.0 + 1));
-        self.cut_asked = cut;
-        self.take_cut();
+        self.cut_asked = self.cut_asked.max(below); // mutant cut-one-too-far: self.cut_asked = self.cut_asked.max(GroupId(below.0 + 1));
         self.assert_invariants();
         Ok(())
     }
 
     fn cut_now(&mut self) -> Result<(), StoreError> {
-        self.take_cut();
-        while self.found.cut > self.cut_stored || self.found.lowest < self.found.cut {
-            let db = self.ready()?;
-            let removed = guard(LOG_FILE, || {
-                let transaction = db.begin_write()?;
-                let mut tables = Tables::open(&transaction)?;
-                let removed = self.cut_some(&mut tables, &self.found.heads, CUT_AT_ONCE_MAX)?;
-                drop(tables);
-                transaction.commit()?;
-                Ok(removed)
-            });
-            drop(db);
-            let removed = removed.map_err(|error| self.failed(error))?;
-            self.was_cut(removed);
-        }
-        self.assert_invariants();
-        Ok(())
+        self.files()?;
+        self.take_cut()
     }
 
     fn has_room(&mut self) -> bool {
@@ -308,103 +353,29 @@ impl Log for RedbLog {
 
     fn still_mine(&self, shard: ShardId, epoch: Epoch) -> bool {
         let head = self.found.heads.get(shard.0 as usize);
-        self.db.is_some() && head.is_some_and(|head| head.epoch == epoch && epoch.0 > 0)
+        self.files.is_some() && head.is_some_and(|head| head.epoch == epoch && epoch.0 > 0)
     }
 }
 
-/// Those of one write transaction.
-struct Tables<'a> {
-    groups: Table<'a, u64, &'static [u8]>,
-    heads: Table<'a, u32, &'static [u8]>,
-    meta: Table<'a, &'static str, &'static [u8]>,
-}
-
-impl<'a> Tables<'a> {
-    fn open(transaction: &'a redb::WriteTransaction) -> Result<Self, Fault> {
-        Ok(Tables {
-            groups: transaction.open_table(GROUPS)?,
-            heads: transaction.open_table(HEADS)?,
-            meta: transaction.open_table(META)?,
-        })
-    }
-}
-
-pub(super) fn put_head(
-    table: &mut Table<'_, u32, &'static [u8]>,
-    sealer: Sealer,
-    shard: ShardId,
-    head: Head,
-) -> Result<(), Fault> {
-    let mut value = [0; 24];
-    value[..8].copy_from_slice(&head.epoch.0.to_le_bytes());
-    value[8..16].copy_from_slice(&head.next.0.to_le_bytes());
-    let seal = sealer.head(shard, &value[..16]);
-    value[16..].copy_from_slice(&seal);
-    table.insert(shard.0, &value[..])?;
-    Ok(())
-}
-
-/// Reads and proves what the file holds, blobs apart: those are proven when the tail is read.
-pub(super) fn find(db: &Database, sealer: Sealer, shards: u32) -> Result<Found, StoreError> {
-    guard(LOG_FILE, || {
+/// Reads and proves what the files hold, but for blobs: those are proven when the tail is read.
+pub(super) fn find(db: &Database, groups: &Groups, sealer: Sealer, shards: u32) -> Result<Found, StoreError> {
+    let (heads, runs, reached) = guard(LOG_FILE, || {
         let transaction = db.begin_read()?;
-        let mut rows = vec![Head::default(); shards as usize];
+        let mut heads = vec![Head::default(); shards as usize];
         for (shard, head) in stored_heads(&transaction.open_table(HEADS)?, sealer)? {
-            *rows.get_mut(shard.0 as usize).ok_or_else(|| no_head(shard))? = head;
+            *heads.get_mut(shard.0 as usize).ok_or_else(|| no_head(shard))? = head;
         }
-        let cut = meta_group(LOG_FILE, &transaction.open_table(META)?, sealer, CUT)?;
-        let mut fold = Fold::new(rows);
-        let (mut lowest, mut next, mut sizes) = (None, cut, VecDeque::new());
-        for stored in transaction.open_table(GROUPS)?.range::<u64>(..)? {
-            let (number, bytes) = stored?;
-            let number = GroupId(number.value());
-            let first = *lowest.get_or_insert(number);
-            let expected = if first == number { number.min(cut) } else { next };
-            if number != expected {
-                let detail = format!("missing; group {} follows", number.0);
-                return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(expected), detail }));
-            }
-            let (entries, _) = ours(group::contents(sealer, number, bytes.value()))?;
-            let counts = number >= cut; // mutant first-group-not-folded: let counts = number > cut;
-            if counts {
-                entries.iter().try_for_each(|entry| ours(fold.entry(number, entry)))?;
-            }
-            sizes.push_back(bytes.value().len() as u64);
-            next = GroupId(number.0 + 1);
-        }
-        let lowest = lowest.unwrap_or(cut);
-        let lost = next < cut; // The last of those below the cut went before others did.
-        if lost {
-            let detail = format!("missing, below the cut at {}", cut.0);
-            return Err(Fault::Store(StoreError::Corrupt { place: Place::Group(next), detail }));
-        }
-        Ok(Found { heads: ours(fold.finish())?, cut, lowest, next, sizes })
-    })
-}
-
-/// The rows of heads, each proven.
-pub(super) fn stored_heads(
-    table: &impl ReadableTable<u32, &'static [u8]>,
-    sealer: Sealer,
-) -> Result<Vec<(ShardId, Head)>, Fault> {
-    let mut heads = Vec::new();
-    for stored in table.range::<u32>(..)? {
-        let (shard, stored) = stored?;
-        let shard = ShardId(shard.value());
-        let place = || Place::Head(shard);
-        let (value, seal) = ours(part(stored.value(), place))?;
-        ours(check(seal, sealer.head(shard, value), place))?;
-        let Ok::<[u8; 16], _>(value) = value.try_into() else { return Err(no_head(shard)) };
-        let [epoch, next] = [&value[..8], &value[8..]]
-            .map(|half| u64::from_le_bytes(half.try_into().expect("half of 16 bytes")));
-        heads.push((shard, Head { epoch: Epoch(epoch), next: Position(next) }));
-    }
-    Ok(heads)
-}
-
-fn no_head(shard: ShardId) -> Fault {
-    let detail = "no such shard, or no head".to_owned();
-    Fault::Store(StoreError::Corrupt { place: Place::Head(shard), detail })
+        let reached = Reach::read(LOG_FILE, &transaction.open_table(META)?, sealer, REACHED)?;
+        Ok((heads, runs(&transaction, sealer)?, reached))
+    })?;
+    let mut fold = Fold::new(heads);
+    let mut changes_known = 0;
+    let (space, next) = groups.find(sealer, &runs, &mut |found| {
+        changes_known = changes_known.max(found.changes);
+        found.entries.iter().try_for_each(|entry| fold.entry(found.number, entry))
+    })?;
+    let cut = GroupId(next.0 - space.groups() as u64);
+    Ok(Found { heads: fold.finish()?, cut, lowest: cut, next, reached, changes_known, space })
 }
 
 /// Moves the stored heads on by the groups, and finds what does not follow.

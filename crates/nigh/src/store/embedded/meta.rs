@@ -169,10 +169,26 @@ fn number(
     sealer: Sealer,
     name: &'static str,
 ) -> Result<u64, Fault> {
+    let [number] = numbers(file, table, sealer, name)?;
+    Ok(number)
+}
+
+/// Reads so many numbers that stand under one name.
+pub(super) fn numbers<const N: usize>(
+    file: &'static str,
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+    sealer: Sealer,
+    name: &'static str,
+) -> Result<[u64; N], Fault> {
     let place = || Place::Meta(file, name);
     let bad = |detail: &str| Fault::Store(StoreError::Corrupt { place: place(), detail: detail.to_owned() });
     let stored = table.get(name)?.ok_or_else(|| bad("missing"))?;
     let (value, seal) = ours(part(stored.value(), place))?;
     ours(check(seal, sealer.named(name, value), place))?;
-    Ok(u64::from_le_bytes(value.try_into().map_err(|_| bad("not 8 bytes"))?))
+    let (numbers, rest) = value.as_chunks();
+    let numbers: Vec<_> = numbers.iter().map(|number| u64::from_le_bytes(*number)).collect();
+    match <[u64; N]>::try_from(numbers) {
+        Ok(numbers) if rest.is_empty() => Ok(numbers),
+        _ => Err(bad(&format!("not {} bytes", N * 8))),
+    }
 }

@@ -1,21 +1,21 @@
-//! Both halves of a store in one directory: `log.redb` and `state.redb`.
+//! Both halves of a store in one directory: the log in `log.redb` and `log.groups`, the rows in `state.redb`.
 //!
-//! Opening reads and proves everything that can refuse it before a byte of either file changes:
+//! Opening reads and proves everything that can refuse it before a byte of any file changes:
 //!
-//! 1. [`directory`]: the lock; [`files`]: the two files in it, each behind a [`gate`].
-//! 2. [`meta`]: format, incarnation and number of shards, of both; then the shapes.
-//! 3. [`log`]: heads, cut and groups follow one another; [`rows`]: none is ahead of the log.
+//! 1. [`directory`]: the lock; [`files`]: the three files in it, each behind a [`gate`].
+//! 2. [`meta`]: format, incarnation and number of shards, of both redb files; then the shapes.
+//! 3. [`log`]: heads and [`groups`] follow one another; [`rows`]: none is ahead of the log.
 //! 4. The gates open.
 //!
 //! [`verify`] does the first three, reads all rows too, and leaves the gates closed; [`copy`] makes a store of what it reads so.
 //!
-//! [`room`] is held back for a full disk. [`group`] and [`seal`] are the bytes. After a failed sync the process ends; the next open drops what the system's
-//! cache holds of both files before it reads, since that may never have reached the disk.
+//! [`room`] is held back for a full disk. [`group`] and [`seal`] are the bytes, [`space`] the places of groups. After a failed sync the process ends; the next open drops what the system's
+//! cache holds of the files before it reads, since that may never have reached the disk.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ mod directory;
 mod files;
 mod gate;
 mod group;
+mod groups;
+mod known;
 mod live;
 mod log;
 mod meta;
@@ -35,6 +37,7 @@ mod read;
 mod room;
 mod rows;
 mod seal;
+mod space;
 #[cfg(test)]
 pub(super) mod tests;
 mod verify;
@@ -45,9 +48,10 @@ pub use compact::{Compacted, compact_dir, compact_on};
 pub use copy::{backup_dir, restore_dir};
 use directory::RealDirectory;
 pub use directory::{Directory, DirectoryLock, Reserve};
-use files::{File, Holds, LOG_FILE, STATE_FILE, Way};
+use files::{File, Holds, LOG_FILE, STATE_FILE, Way, open_groups};
+use known::{HEADS, REACHED, RUNS, Reach, put_run};
 pub use live::Copier;
-use log::{CUT, Found, GROUPS, HEADS, RedbLog};
+use log::{FileLog, Files, Found};
 use meta::{Fault, META, Said, guard, ours, put_group};
 pub use read::{ReadOnly, read_dir};
 use room::Room;
@@ -64,24 +68,54 @@ const SCHEMAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("schemas"
 struct Pair {
     /// Next group of the log: all below are durable.
     durable: AtomicU64,
+    /// So often `log.redb` was changed.
+    changes: AtomicU64,
     /// Below it, all is in the rows.
     swept: AtomicU64,
-    /// The log's file. Held while a copy begins to read both: meanwhile no cut is taken, and the log is not closed.
-    reading: Mutex<Weak<Database>>,
+    /// The log's files. Held while a copy begins to read both halves: meanwhile no cut is taken, and the log is not closed.
+    reading: Mutex<Weak<Files>>,
+    /// Copies that read the log: meanwhile no block of it is used again.
+    pins: AtomicUsize,
     /// What is given up when the disk is full.
     room: Arc<Room>,
     _lock: DirectoryLock,
 }
 
 impl Pair {
+    /// How far the log has come.
+    fn reach(&self) -> Reach {
+        let next = GroupId(self.durable.load(Ordering::Acquire));
+        Reach { next, changes: self.changes.load(Ordering::Acquire) }
+    }
+
     /// Whoever panicked has left it as it was.
-    fn reading(&self) -> MutexGuard<'_, Weak<Database>> {
+    fn reading(&self) -> MutexGuard<'_, Weak<Files>> {
         self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No copy begins in this moment.
     fn is_unread(&self) -> bool {
         !matches!(self.reading.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    fn is_unpinned(&self) -> bool {
+        self.pins.load(Ordering::SeqCst) == 0
+    }
+}
+
+/// As long as it lives, what was cut of the log stays where it is.
+struct Pin(Arc<Pair>);
+
+impl Pin {
+    fn new(pair: &Arc<Pair>) -> Self {
+        pair.pins.fetch_add(1, Ordering::SeqCst);
+        Pin(pair.clone())
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.0.pins.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -113,12 +147,12 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     let from_store = |error| OpenError::from_store(dir, error);
     let lock = locked(&*directory)?;
     match files::look(&*directory).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
-        Holds::Both => {
+        Holds::All => {
             // Whoever gave them their names may have died before these would last, and all that is acknowledged stands behind them.
             let synced = directory.sync_names(); // mutant found-names-unsynced: let synced = directory.exists(LOG_FILE).map(drop);
             synced.map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
         }
-        Holds::Missing(name) => return Err(mixed(dir, format!("{name} is missing"))),
+        Holds::Missing(name) => return Err(missing(&directory, name)),
         Holds::Nothing => {
             let meta = Meta {
                 format_version: FORMAT_VERSION,
@@ -127,13 +161,14 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
                 restored: None,
                 copy: false,
             };
-            files::create(&directory, |name, db| fill(name, db, meta)).map_err(from_store)?;
+            files::create(&directory, |name, db| fill(name, db, meta), |_| Ok(())).map_err(from_store)?;
         }
     }
     let room = Room::of(&*directory).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
     let room = Arc::new(room);
     let way = Way::used(options.cache_size, room.clone());
     let (log_file, log_db) = open_file(&directory, LOG_FILE, way.clone())?;
+    let groups = open_groups(&directory, &way).map_err(|error| held_by_another(dir, error))?;
     let (state_file, state_db) = open_file(&directory, STATE_FILE, way)?;
     let meta = read_meta(dir, &log_db, &state_db)?;
     let refused = meta.copy; // mutant copy-started-on: let refused = false;
@@ -145,25 +180,31 @@ pub fn open_on(directory: Arc<dyn Directory>, options: Open<'_>) -> Result<Opene
     }
     let sealer = Sealer::new(meta.incarnation);
     let new_shapes = check_shapes(dir, &log_db, sealer, options.shapes)?;
-    let found = log::find(&log_db, sealer, meta.shards).map_err(from_store)?;
+    let found = log::find(&log_db, &groups, sealer, meta.shards).map_err(from_store)?;
     let marks = marks(&state_db, sealer).map_err(from_store)?;
     let highs = rows::high(&state_db, sealer).map_err(from_store)?;
     check_pair(&found, &marks, &highs).map_err(|detail| mixed(dir, detail))?;
 
-    let released = log_file.gate.release().and_then(|()| state_file.gate.release());
+    let gates = [&log_file.gate, &state_file.gate, &groups.gate];
+    let released = gates.into_iter().try_for_each(|gate| gate.release());
+    // What was read of them may never have been synced, if a kill came between; from here on it counts.
+    let released = released.and_then(|()| groups.sync()); // mutant found-groups-unsynced: let released = released;
     released.map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })?;
     put_shapes(&log_db, sealer, &new_shapes).map_err(from_store)?;
     put_schemas(&log_db, sealer, options.shapes).map_err(from_store)?;
     let pair = Arc::new(Pair {
         durable: AtomicU64::new(found.next.0),
+        changes: AtomicU64::new(found.reached.changes),
         swept: AtomicU64::new(marks.swept.0),
         reading: Mutex::default(),
+        pins: AtomicUsize::new(0),
         room,
         _lock: lock,
     });
     let rows = Arc::new(RedbRows::new(state_db, state_file, sealer, meta.shards, pair.clone()));
     let copier = Copier::new(dir.to_path_buf(), &rows, meta);
-    let log = RedbLog::new(log_db, log_file, sealer, found, pair);
+    let files = Files { db: log_db, groups };
+    let log = FileLog::new(files, log_file, sealer, found, pair);
     let swept = marks.swept;
     Ok(Opened { log: Box::new(log), rows, meta, swept, copier: Some(copier) })
 }
@@ -174,6 +215,19 @@ fn locked(directory: &dyn Directory) -> Result<DirectoryLock, OpenError> {
         io::ErrorKind::WouldBlock => OpenError::Locked { dir: dir() },
         _ => OpenError::Io { dir: dir(), source },
     })
+}
+
+/// A file is missing: because another version of the format has none of that name, or because it is gone.
+fn missing(directory: &Arc<dyn Directory>, name: &'static str) -> OpenError {
+    let dir = directory.path();
+    let log = (name != LOG_FILE).then(|| open_file(directory, LOG_FILE, Way::proven()));
+    if let Some(Ok((_, db))) = log
+        && let Ok(Said::Format(found)) =
+            guard(LOG_FILE, || meta::read(LOG_FILE, &db.begin_read()?.open_table(META)?))
+    {
+        return OpenError::format(found);
+    }
+    mixed(dir, format!("{name} is missing"))
 }
 
 fn mixed(dir: &Path, detail: String) -> OpenError {
@@ -187,12 +241,16 @@ fn open_file(
     way: Way,
 ) -> Result<(File, Database), OpenError> {
     let dir = directory.path();
-    File::open(directory, name, way).map_err(|error| match error {
+    File::open(directory, name, way).map_err(|error| held_by_another(dir, error))
+}
+
+fn held_by_another(dir: &Path, error: StoreError) -> OpenError {
+    match error {
         StoreError::Io(error) if error.kind() == io::ErrorKind::ResourceBusy => {
             OpenError::Locked { dir: dir.to_path_buf() }
         }
         error => OpenError::from_store(dir, error),
-    })
+    }
 }
 
 /// Makes a file one of a new store.
@@ -203,15 +261,14 @@ fn fill(name: &'static str, db: &Database, meta: Meta) -> Result<(), Fault> {
     {
         let mut table = transaction.open_table(META)?;
         meta::write(&mut table, meta)?;
-        let marks: &[_] = if name == LOG_FILE { &[CUT] } else { &[SEEN, SWEPT] };
-        for mark in marks {
-            put_group(&mut table, sealer, mark, GroupId(1))?;
-        }
         if name == LOG_FILE {
-            transaction.open_table(GROUPS)?;
+            Reach::START.put(&mut table, sealer, REACHED)?;
+            put_run(&mut transaction.open_table(RUNS)?, sealer, (GroupId(1), 0))?;
             transaction.open_table(HEADS)?;
             transaction.open_table(SHAPES)?;
         } else {
+            Reach::START.put(&mut table, sealer, SEEN)?;
+            put_group(&mut table, sealer, SWEPT, GroupId(1))?;
             transaction.open_table(ROWS)?;
             transaction.open_table(HIGH)?;
         }
@@ -338,25 +395,25 @@ fn put_schemas(db: &Database, sealer: Sealer, built: &[Shape]) -> Result<(), Sto
 
 /// What the rows say of the log.
 struct Marks {
-    seen: GroupId,
+    seen: Reach,
     swept: GroupId,
 }
 
 fn marks(db: &Database, sealer: Sealer) -> Result<Marks, StoreError> {
     guard(STATE_FILE, || {
         let table = db.begin_read()?.open_table(META)?;
-        let mark = |name| meta::group(STATE_FILE, &table, sealer, name);
-        Ok(Marks { seen: mark(SEEN)?, swept: mark(SWEPT)? })
+        let seen = Reach::read(STATE_FILE, &table, sealer, SEEN)?;
+        Ok(Marks { seen, swept: meta::group(STATE_FILE, &table, sealer, SWEPT)? })
     })
 }
 
 /// A log and rows of one store may still be of different ages: copied, restored or moved apart.
 fn check_pair(found: &Found, marks: &Marks, highs: &BTreeMap<ShardId, Position>) -> Result<(), String> {
-    if marks.seen > found.next || marks.swept > found.next {
-        let seen = marks.seen.max(marks.swept);
+    found.check(marks.seen)?;
+    if marks.swept > found.next {
         return Err(format!(
-            "state.redb was written when the log had reached group {}, log.redb ends before {}",
-            seen.0, found.next.0
+            "state.redb holds what came before group {}, log.groups ends before {}",
+            marks.swept.0, found.next.0
         ));
     }
     if found.cut > marks.swept {
@@ -370,7 +427,7 @@ fn check_pair(found: &Found, marks: &Marks, highs: &BTreeMap<ShardId, Position>)
         let ahead = *high >= next; // mutant state-ahead-unchecked: let ahead = false;
         if ahead {
             return Err(format!(
-                "state.redb holds position {} of shard {}, log.redb ends before {}",
+                "state.redb holds position {} of shard {}, log.groups ends before {}",
                 high.0, shard.0, next.0
             ));
         }

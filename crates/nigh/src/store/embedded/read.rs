@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use nigh_proto::shards::ShardId;
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadableTable;
 
+use super::copy::Source;
 use super::directory::{Directory, RealDirectory};
 use super::files::{LOG_FILE, STATE_FILE};
-use super::log::CUT;
 use super::meta::{self, Fault, META, guard};
 use super::rows::{SWEPT, one_row, some_rows};
 use super::seal::Sealer;
+use super::stored_schemas;
 use super::verify::{Held, hold, nothing};
-use super::{copy, stored_schemas};
-use crate::store::{GroupId, LogEntry, OpenError, StoreError, StoredRow};
+use crate::store::{Append, GroupId, LogEntry, OpenError, StoreError, StoredRow};
 
 /// Of rows, read at once.
 const READ_AT_ONCE_BYTES: usize = 1 << 20;
@@ -23,8 +23,7 @@ const READ_AT_ONCE_BYTES: usize = 1 << 20;
 /// A store, held and read.
 pub struct ReadOnly {
     dir: PathBuf,
-    log: ReadTransaction,
-    state: ReadTransaction,
+    source: Source,
     sealer: Sealer,
     _held: Held,
 }
@@ -46,9 +45,8 @@ pub fn read_dir(dir: &Path) -> Result<ReadOnly, OpenError> {
     }
     let held = hold(&(Arc::new(RealDirectory(dir.to_path_buf())) as Arc<dyn Directory>))?;
     let source = held.source().map_err(|error| OpenError::from_store(dir, error))?;
-    let copy::Source { log, state, meta } = source;
-    let sealer = Sealer::new(meta.incarnation);
-    Ok(ReadOnly { dir: dir.to_path_buf(), log, state, sealer, _held: held })
+    let sealer = Sealer::new(source.meta.incarnation);
+    Ok(ReadOnly { dir: dir.to_path_buf(), source, sealer, _held: held })
 }
 
 impl ReadOnly {
@@ -58,12 +56,12 @@ impl ReadOnly {
     ///
     /// Damage.
     pub fn entities(&self) -> Result<Vec<(String, Option<Bytes>)>, OpenError> {
-        let names = self.log.open_table(super::SHAPES);
+        let names = self.source.log.open_table(super::SHAPES);
         self.read(LOG_FILE, || {
             let mut entities = Vec::new();
             for stored in names?.iter()? {
                 let name = stored?.0.value().to_owned();
-                let schemas = stored_schemas(&self.log, self.sealer, &name)?;
+                let schemas = stored_schemas(&self.source.log, self.sealer, &name)?;
                 entities.push((name, schemas));
             }
             Ok(entities)
@@ -79,8 +77,8 @@ impl ReadOnly {
         let mut last: Option<(ShardId, Bytes)> = None;
         loop {
             let after = last.as_ref().map(|(shard, key)| (*shard, &key[..]));
-            let rows =
-                self.read(STATE_FILE, || some_rows(&self.state, self.sealer, after, READ_AT_ONCE_BYTES))?;
+            let rows = self
+                .read(STATE_FILE, || some_rows(&self.source.state, self.sealer, after, READ_AT_ONCE_BYTES))?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -107,8 +105,8 @@ impl ReadOnly {
         let mut last: Bytes = prefix.to_vec().into();
         loop {
             let after = Some((shard, &last[..]));
-            let rows =
-                self.read(STATE_FILE, || some_rows(&self.state, self.sealer, after, READ_AT_ONCE_BYTES))?;
+            let rows = self
+                .read(STATE_FILE, || some_rows(&self.source.state, self.sealer, after, READ_AT_ONCE_BYTES))?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -128,7 +126,7 @@ impl ReadOnly {
     ///
     /// It is damaged.
     pub fn row(&self, shard: ShardId, key: &[u8]) -> Result<Option<StoredRow>, OpenError> {
-        self.read(STATE_FILE, || one_row(&self.state, self.sealer, shard, key))
+        self.read(STATE_FILE, || one_row(&self.source.state, self.sealer, shard, key))
     }
 
     /// All changes of the groups below are in the rows.
@@ -137,7 +135,9 @@ impl ReadOnly {
     ///
     /// Damage.
     pub fn swept(&self) -> Result<GroupId, OpenError> {
-        self.read(STATE_FILE, || meta::group(STATE_FILE, &self.state.open_table(META)?, self.sealer, SWEPT))
+        self.read(STATE_FILE, || {
+            meta::group(STATE_FILE, &self.source.state.open_table(META)?, self.sealer, SWEPT)
+        })
     }
 
     /// Hands out every blob that was not cut, in order, until `each` says false.
@@ -146,20 +146,12 @@ impl ReadOnly {
     ///
     /// Damage, after the blobs before it were handed out.
     pub fn tail(&self, each: &mut dyn FnMut(LogEntry) -> bool) -> Result<(), OpenError> {
-        let mut next =
-            self.read(LOG_FILE, || meta::group(LOG_FILE, &self.log.open_table(META)?, self.sealer, CUT))?;
-        loop {
-            let groups = self.read(LOG_FILE, || copy::some_groups(&self.log, self.sealer, next))?;
-            let Some((last, _)) = groups.last() else { return Ok(()) };
-            next.0 = last.0 + 1;
-            for (group, blobs) in groups {
-                for crate::store::Append { shard, epoch, first, next, blob } in blobs {
-                    if !each(LogEntry { group, shard, epoch, first, next, blob }) {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        let read = self.source.each_group(&mut |group, blobs| {
+            Ok(blobs.into_iter().all(|Append { shard, epoch, first, next, blob }| {
+                each(LogEntry { group, shard, epoch, first, next, blob })
+            }))
+        });
+        read.map_err(|error| OpenError::from_store(&self.dir, error))
     }
 
     /// Bytes that are sealed right and that no build can read.

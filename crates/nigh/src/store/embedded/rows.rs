@@ -29,7 +29,7 @@ use crate::store::{
 pub(super) const ROWS: TableDefinition<'_, (u32, &[u8]), &[u8]> = TableDefinition::new("rows");
 /// Shard → highest position, seal.
 pub(super) const HIGH: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("high");
-/// Name in `meta` of the next group of the log when the last rows were written.
+/// Name in `meta` of how far the log had come when the last rows were written.
 pub(super) const SEEN: &str = "seen";
 /// Name in `meta` of the group below which all is in the rows.
 pub(super) const SWEPT: &str = "swept";
@@ -81,7 +81,7 @@ impl RedbRows {
     }
 
     /// What it shares with the log.
-    pub(super) fn pair(&self) -> &Pair {
+    pub(super) fn pair(&self) -> &Arc<Pair> {
         &self.pair
     }
 
@@ -168,8 +168,8 @@ impl RedbRows {
             let _reader = db.begin_read()?;
             let mut transaction = db.begin_write()?;
             transaction.set_quick_repair(true);
-            let seen = GroupId(self.pair.durable.load(Ordering::Acquire)); // mutant seen-not-raised: let seen = GroupId(1);
-            put_group(&mut transaction.open_table(META)?, self.sealer, SEEN, seen)?;
+            let seen = self.pair.reach(); // mutant seen-not-raised: let seen = super::Reach::START;
+            seen.put(&mut transaction.open_table(META)?, self.sealer, SEEN)?;
             change(&transaction)?;
             transaction.commit()?;
             Ok(())

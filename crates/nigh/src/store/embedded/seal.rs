@@ -36,6 +36,7 @@ enum Kind {
     Row = 4,
     High = 5,
     Named = 6,
+    Run = 7,
 }
 
 impl Sealer {
@@ -54,9 +55,14 @@ impl Sealer {
         self.seal(Kind::Blob, &[&place, blob])
     }
 
-    /// Of a group's table of contents.
-    pub(super) fn group(self, group: u64, contents: &[u8]) -> Seal {
-        self.seal(Kind::Group, &[&group.to_le_bytes(), contents])
+    /// Of a group's number and table of contents.
+    pub(super) fn group(self, contents: &[u8]) -> Seal {
+        self.seal(Kind::Group, &[contents])
+    }
+
+    /// Of where a run of groups begins.
+    pub(super) fn run(self, group: u64, at: &[u8]) -> Seal {
+        self.seal(Kind::Run, &[&group.to_le_bytes(), at])
     }
 
     /// Of where a shard stands.

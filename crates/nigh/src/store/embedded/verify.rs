@@ -1,7 +1,7 @@
 //! Reads all of a store and proves it, and changes nothing: the gates stay closed.
 //!
 //! An opening proves the log whole, and of the rows what refuses a start; this reads every row as well, and every page
-//! of both files, however large they are.
+//! of the files, however large they are.
 
 use std::io;
 use std::path::Path;
@@ -11,13 +11,16 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::copy::Source;
 use super::directory::{Directory, DirectoryLock, RealDirectory};
-use super::files::{File, LOG_FILE, STATE_FILE, Way};
+use super::files::{self, File, Holds, LOG_FILE, STATE_FILE, Way, open_groups};
+use super::groups::Groups;
 use super::meta::{Fault, guard};
 use super::seal::Sealer;
+use super::space::Space;
 use super::{
-    SHAPES, check_pair, locked, log, marks, mixed, open_file, read_meta, rows, stored_schemas, stored_shape,
+    SHAPES, check_pair, held_by_another, locked, log, marks, missing, mixed, open_file, read_meta, rows,
+    stored_schemas, stored_shape,
 };
-use crate::store::{Meta, OpenError, StoreError};
+use crate::store::{GroupId, Meta, OpenError, StoreError};
 
 /// What a store holds, all of it read and proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +60,15 @@ pub fn verify_on(directory: &Arc<dyn Directory>) -> Result<Verified, OpenError> 
 pub(super) struct Held {
     /// The files are held: a gate that is dropped leaves its file as it was.
     pub(super) log: (File, Database),
+    pub(super) groups: Groups,
+    /// Next group of the log.
+    next: GroupId,
+    pub(super) space: Space,
     pub(super) state: (File, Database),
     pub(super) meta: Meta,
     /// Entities whose shapes it knows, by name.
     entities: Vec<String>,
-    groups: (u64, u64),
+    kept: (u64, u64),
     pub(super) lock: DirectoryLock,
 }
 
@@ -75,26 +82,24 @@ pub(super) fn hold(directory: &Arc<dyn Directory>) -> Result<Held, OpenError> {
 pub(super) fn hold_locked(directory: &Arc<dyn Directory>, lock: DirectoryLock) -> Result<Held, OpenError> {
     let dir = directory.path();
     let from_store = |error| OpenError::from_store(dir, error);
-    let there =
-        |name| directory.exists(name).map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source });
-    match (there(LOG_FILE)?, there(STATE_FILE)?) {
-        (true, true) => {}
-        (false, false) => return Err(nothing(dir)),
-        (log, _) => {
-            let missing = if log { STATE_FILE } else { LOG_FILE };
-            return Err(mixed(dir, format!("{missing} is missing")));
-        }
+    let found = files::found(&**directory);
+    match found.map_err(|source| OpenError::Io { dir: dir.to_path_buf(), source })? {
+        Holds::All => {}
+        Holds::Nothing => return Err(nothing(dir)),
+        Holds::Missing(name) => return Err(missing(directory, name)),
     }
     let log = open_file(directory, LOG_FILE, Way::proven())?;
+    let groups = open_groups(directory, &Way::proven()).map_err(|error| held_by_another(dir, error))?;
     let state = open_file(directory, STATE_FILE, Way::proven())?;
     let meta = read_meta(dir, &log.1, &state.1)?;
     let sealer = Sealer::new(meta.incarnation);
     let entities = entities(&log.1, sealer).map_err(from_store)?;
-    let found = log::find(&log.1, sealer, meta.shards).map_err(from_store)?;
+    let found = log::find(&log.1, &groups, sealer, meta.shards).map_err(from_store)?;
     let marks = marks(&state.1, sealer).map_err(from_store)?;
     let highs = rows::high(&state.1, sealer).map_err(from_store)?;
     check_pair(&found, &marks, &highs).map_err(|detail| mixed(dir, detail))?;
-    Ok(Held { log, state, meta, entities, groups: found.kept(), lock })
+    let (next, kept, space) = (found.next, found.kept(), found.space);
+    Ok(Held { log, groups, next, space, state, meta, entities, kept, lock })
 }
 
 impl Held {
@@ -102,14 +107,17 @@ impl Held {
     pub(super) fn source(&self) -> Result<Source, StoreError> {
         let state = guard(STATE_FILE, || Ok(self.state.1.begin_read()?))?;
         let log = guard(LOG_FILE, || Ok(self.log.1.begin_read()?))?;
-        Ok(Source { log, state, meta: self.meta })
+        let groups = self.groups.clone();
+        Ok(Source { log, groups, next: self.next, state, meta: self.meta, _pin: None })
     }
 
-    /// Reads every row as well. What there is.
+    /// Reads every blob and every row as well. What there is.
     pub(super) fn verify(&self, dir: &Path) -> Result<Verified, OpenError> {
+        let log = self.source().and_then(|source| source.each_group(&mut |_, _| Ok(true))); // mutant verify-blobs-unproven: let log = self.source().map(drop);
+        log.map_err(|error| OpenError::from_store(dir, error))?;
         let rows = rows::verify(&self.state.1, Sealer::new(self.meta.incarnation));
         let rows = rows.map_err(|error| OpenError::from_store(dir, error))?;
-        Ok(Verified { meta: self.meta, entities: self.entities.clone(), groups: self.groups, rows })
+        Ok(Verified { meta: self.meta, entities: self.entities.clone(), groups: self.kept, rows })
     }
 }
 
