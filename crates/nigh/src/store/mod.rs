@@ -6,7 +6,7 @@
 //!
 //! - [`Log`] and [`Rows`] are the contract. Start here.
 //! - `error.rs` sorts what can go wrong by what the caller does next.
-//! - `embedded/` keeps both in two redb files of one directory: [`open_dir`].
+//! - `embedded/` keeps both in three files of one directory: [`open_dir`].
 //! - `memory.rs` keeps nothing past the process: [`memory()`](fn@memory).
 //! - [`suite`] is what a store must pass to be one.
 //!
@@ -150,11 +150,11 @@ pub trait Log: Send + Sync {
     /// Number that the next group will have. All lower ones are durable.
     fn next_group(&self) -> GroupId;
 
-    /// Bytes of the groups not yet removed.
+    /// What the groups that are not cut take on the disk, in bytes.
     fn size_bytes(&self) -> u64;
 
-    /// Groups below `below` are no longer needed: everything in them is in the rows. They go gradually, a few with
-    /// each append, and are durably cut with the first of them. A lower number than before changes nothing.
+    /// Groups below `below` are no longer needed: everything in them is in the rows. They are durably cut before the next
+    /// append, or with it. A lower number than before changes nothing.
     ///
     /// # Errors
     ///
