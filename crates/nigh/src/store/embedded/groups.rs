@@ -51,10 +51,10 @@ impl Groups {
 
     /// Makes the file so long, with zeros: a block that has its place on the disk is synced in half the time.
     pub(super) fn grow(&self, from: u64, to: u64) -> io::Result<()> {
-        let zeros = vec![0; ZEROS_SIZE];
         let (mut at, end) = (from * BLOCK_SIZE as u64, to * BLOCK_SIZE as u64);
+        let zeros = vec![0; end.saturating_sub(at).min(ZEROS_SIZE as u64) as usize];
         while at < end {
-            let size = (end - at).min(ZEROS_SIZE as u64);
+            let size = (end - at).min(zeros.len() as u64);
             self.gate.write(at, &zeros[..size as usize])?;
             at += size;
         }

@@ -7,12 +7,16 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::room::ROOM_SIZE;
+
 /// Bytes of a block. A group begins with one, so that no sector with acknowledged bytes is ever written again.
 pub(super) const BLOCK_SIZE: usize = 4096;
 
-/// Blocks by which the file grows: as many as it has, within these.
+/// Blocks by which the file grows: as many as it has, within these. What is held back for a full disk has room for so many, and
+/// for a group behind them.
 const GROWTH_MIN: u64 = 16;
-const GROWTH_MAX: u64 = 4096;
+const GROWTH_MAX: u64 = 1024;
+const _: () = assert!(GROWTH_MAX * BLOCK_SIZE as u64 <= ROOM_SIZE / 2);
 
 /// Where a group stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
