@@ -19,6 +19,9 @@ use crate::store::{GroupId, Place, StoreError};
 
 /// Read at once, in bytes.
 const CHUNK_SIZE: usize = 256 << 10;
+/// Blocks behind the newest group that are searched for a later one, 16 MiB: it begins where a damaged one ends, and a group of a
+/// thousand calls of 16 KiB is not longer. All that is free may be hundreds of MiB, which a start would have to read.
+const LATER_BLOCKS_MAX: u64 = 4096;
 /// Zeros written at once, in bytes.
 const ZEROS_SIZE: usize = 1 << 20;
 
@@ -229,7 +232,7 @@ impl<'a> Reader<'a> {
         next: GroupId,
         within: Range<u64>,
     ) -> Result<Option<GroupId>, StoreError> {
-        for at in within {
+        for at in within.take(LATER_BLOCKS_MAX as usize) {
             let Some(number) = self.number(at)? else { return Ok(None) };
             if number > next && self.group(sealer, number, at)?.is_some() {
                 return Ok(Some(number));
