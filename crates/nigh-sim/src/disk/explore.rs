@@ -370,8 +370,10 @@ impl Explorer<'_> {
             let outcome = judge_damage(&both, &[model]);
             self.note_damage("older log", outcome, &format!("after step {i}"));
             // One that only had not been cut yet is what a kill between sweep and cut leaves.
-            let halves = LOG_FILES.iter().filter(|_| !older_model.log.is_cut_less(&model.log));
-            for file in halves {
+            if older_model.log.is_cut_less(&model.log) {
+                continue;
+            }
+            for file in LOG_FILES {
                 let outcome = judge_damage(&image.with_file(file, older), &[model]);
                 self.note_damage("half of an older log", outcome, &format!("after step {i}, {file}"));
             }

@@ -17,7 +17,7 @@ use super::random::Rng;
 /// Few, so that they meet often.
 pub(super) const SHARDS: u32 = 4;
 
-/// Bytes of a group and of each blob in it beside the blob, and of the blocks it takes: `spec/store.md`, 4.
+/// Bytes of a group and of each blob in it beside the blob, and of the blocks it takes: `spec/store.md`, 3.
 const GROUP_BYTES: u64 = 28;
 const BLOB_BYTES: u64 = 40;
 const BLOCK_BYTES: u64 = 4096;

@@ -250,6 +250,27 @@ fn other_format() {
     }
 }
 
+/// Up to version 6 the groups stood in `log.redb`: such a store is told by its version, not that a file is missing.
+#[test]
+fn a_format_of_fewer_files() {
+    const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+    let dir = TestDir::new();
+    drop(dir.open().expect("a new store"));
+    std::fs::remove_file(dir.0.join(FILES[2])).expect("it was there");
+    let db = Database::open(dir.0.join(FILES[0])).expect("a file of redb's");
+    let write = db.begin_write().expect("redb works");
+    let older = 6_u32.to_le_bytes();
+    write.open_table(META).expect("there").insert("format", &older[..]).map(drop).expect("redb works");
+    write.commit().expect("redb works");
+    drop(db);
+    let contents =
+        || FILES[..2].iter().map(|file| std::fs::read(dir.0.join(file)).expect("a file")).collect::<Vec<_>>();
+    let before = contents();
+    let error = dir.open().expect_err("another format");
+    assert!(matches!(error, OpenError::Format { found: 6, .. }), "{error}");
+    assert!(contents() == before && !dir.0.join(FILES[2]).exists(), "it was touched");
+}
+
 #[test]
 fn not_a_store() {
     for content in [&b""[..], b"not a database", &[0; 10_000]] {

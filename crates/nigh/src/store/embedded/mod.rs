@@ -220,7 +220,8 @@ fn locked(directory: &dyn Directory) -> Result<DirectoryLock, OpenError> {
 /// A file is missing: because another version of the format has none of that name, or because it is gone.
 fn missing(directory: &Arc<dyn Directory>, name: &'static str) -> OpenError {
     let dir = directory.path();
-    let log = (name != LOG_FILE).then(|| open_file(directory, LOG_FILE, Way::proven()));
+    let readable = name != LOG_FILE; // mutant older-format-missing: let readable = name.is_empty();
+    let log = readable.then(|| open_file(directory, LOG_FILE, Way::proven()));
     if let Some(Ok((_, db))) = log
         && let Ok(Said::Format(found)) =
             guard(LOG_FILE, || meta::read(LOG_FILE, &db.begin_read()?.open_table(META)?))
