@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nigh::store::suite::{CASES, Subject, random};
-use nigh::store::{MemoryStore, Open, Opened, RowWrite, StoreError, open_dir};
+use nigh::store::{APPENDS_MAX, Append, MemoryStore, Open, Opened, RowWrite, StoreError, memory, open_dir};
 use nigh_proto::shards::{Position, ShardId};
 use nigh_wire::Bytes;
 
@@ -121,6 +121,17 @@ fn memory_keeps_every_promise() {
 #[test]
 fn directory_keeps_every_promise() {
     cases(&mut Directory::new());
+}
+
+/// At the bound: [`CASES`]. Beyond it, here.
+#[test]
+#[should_panic(expected = "16385 blobs in one group")]
+fn no_group_has_more_blobs_than_it_may() {
+    let mut opened = memory(1);
+    let head = opened.log.take_up(&[ShardId(0)]).expect("the store works")[0];
+    let (epoch, first) = (head.epoch, head.next);
+    let one = Append { shard: ShardId(0), epoch, first, next: first, blob: Bytes::new() };
+    let _ = opened.log.append(&vec![one; APPENDS_MAX + 1]);
 }
 
 #[test]

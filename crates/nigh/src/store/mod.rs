@@ -107,6 +107,10 @@ pub struct LogEntry {
     pub blob: Bytes,
 }
 
+/// Blobs of one group at most: what a group says it holds, in 40 bytes for each, is read before it is proven. A committer
+/// appends one for each shard.
+pub const APPENDS_MAX: usize = 16_384;
+
 /// Append-only log of all shards of a store. Correct if it passes [`suite`].
 ///
 /// After any error but [`AppendError::Full`], [`StoreError::Full`] and [`StoreError::NotSwept`] the log is closed: every
@@ -124,7 +128,7 @@ pub trait Log: Send + Sync {
     ///
     /// # Panics
     ///
-    /// A shard at or above the number of shards; `next` below `first`.
+    /// A shard at or above the number of shards; `next` below `first`; more than [`APPENDS_MAX`] blobs.
     fn append(&mut self, group: &[Append]) -> Result<Appended, AppendError>;
 
     /// Takes shards up, also those that were ours: each gets a new epoch, durable before this returns (R8). Only
@@ -313,6 +317,7 @@ impl std::fmt::Debug for Opened {
 
 /// Decides a group against the heads and moves them: the one place where R8 is checked, shared by all stores here.
 fn admit(heads: &mut [Head], group: &[Append]) -> Vec<Result<(), Fenced>> {
+    assert!(group.len() <= APPENDS_MAX, "{} blobs in one group", group.len());
     group.iter().map(|append| admit_one(heads, append)).collect()
 }
 

@@ -12,7 +12,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use nigh_proto::shards::{Epoch, Position, ShardId};
 
-use super::{Append, Fenced, GroupId, Head, LogEntry, Opened, RowWrite, StoreError, StoredRow};
+use super::{APPENDS_MAX, Append, Fenced, GroupId, Head, LogEntry, Opened, RowWrite, StoreError, StoredRow};
 
 mod model;
 
@@ -37,6 +37,7 @@ pub const CASES: &[(&str, Case)] = &[
     ("a fenced shard fails alone", fenced_alone),
     ("taking up fences the owner before, for good", take_up_fences),
     ("the log is read as it was written, after any end", tail_is_what_was_appended),
+    ("a group holds as many blobs as it may", largest_group),
     ("a cut removes what is swept and nothing else", cut_keeps_what_is_needed),
     ("a cut goes with the appends that follow it", cut_rides_along),
     ("heads outlive the groups that moved them", heads_outlive_their_groups),
@@ -180,6 +181,20 @@ fn tail_is_what_was_appended(subject: &mut dyn Subject) {
     let large = Bytes::from(vec![7; 3 << 20]);
     let large = Append { blob: large, ..append(1, take_up(&mut opened, 2)[1], 1) };
     log.extend(accept(&mut opened, &[large]));
+    let opened = subject.crash(opened);
+    assert_eq!(tail(&opened), log);
+}
+
+fn largest_group(subject: &mut dyn Subject) {
+    let mut opened = subject.fresh(1);
+    let mut head = take_up(&mut opened, 1)[0];
+    let mut group = Vec::new();
+    for _ in 0..APPENDS_MAX {
+        group.push(append(0, head, 1));
+        head.next.0 += 1;
+    }
+    let log = accept(&mut opened, &group);
+    assert_eq!(tail(&opened), log);
     let opened = subject.crash(opened);
     assert_eq!(tail(&opened), log);
 }

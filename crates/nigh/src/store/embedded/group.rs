@@ -6,7 +6,7 @@ use bytes::Bytes;
 use nigh_proto::shards::{Epoch, Position, ShardId};
 
 use super::seal::{SEAL_SIZE, Seal, Sealer, check};
-use crate::store::{Append, GroupId, LogEntry, Place, StoreError};
+use crate::store::{APPENDS_MAX, Append, GroupId, LogEntry, Place, StoreError};
 
 /// Seal of the contents, number of the group, changes of `log.redb`, number of blobs.
 pub(super) const START_SIZE: usize = SEAL_SIZE + 8 + 8 + 4;
@@ -54,14 +54,12 @@ pub(super) fn write(sealer: Sealer, (group, changes): (GroupId, u64), blobs: &[&
     seal.copy_from_slice(&sealer.group(contents));
 }
 
-/// Number of a group and size of its contents, of its first [`START_SIZE`] bytes: not proven.
-pub(super) fn start(bytes: &[u8]) -> (GroupId, usize) {
+/// Number of a group and size of its contents, of its first [`START_SIZE`] bytes: not proven. `None`: no group has so many blobs.
+pub(super) fn start(bytes: &[u8]) -> (GroupId, Option<usize>) {
     let number = bytes[SEAL_SIZE..SEAL_SIZE + 8].try_into().expect("8 bytes");
-    let count = u32::from_le_bytes(bytes[SEAL_SIZE + 16..START_SIZE].try_into().expect("4 bytes"));
-    (
-        GroupId(u64::from_le_bytes(number)),
-        START_SIZE.saturating_add((count as usize).saturating_mul(ENTRY_SIZE)),
-    )
+    let count = u32::from_le_bytes(bytes[SEAL_SIZE + 16..START_SIZE].try_into().expect("4 bytes")) as usize;
+    let may_be = count <= APPENDS_MAX; // mutant any-contents-read: let may_be = count < usize::MAX;
+    (GroupId(u64::from_le_bytes(number)), may_be.then(|| START_SIZE + count * ENTRY_SIZE))
 }
 
 /// How often `log.redb` had been changed, and the contents; if their seal is right.
@@ -139,4 +137,25 @@ pub(super) fn read(
         each(LogEntry { group, shard, epoch, first, next, blob });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is free holds anything: a number of blobs found there must not decide how much a start reads.
+    #[test]
+    fn a_group_has_only_so_many_blobs() {
+        let start_of = |count: u32| {
+            let mut bytes = [0; START_SIZE];
+            bytes[SEAL_SIZE] = 7;
+            bytes[SEAL_SIZE + 16..].copy_from_slice(&count.to_le_bytes());
+            start(&bytes)
+        };
+        let most = START_SIZE + APPENDS_MAX * ENTRY_SIZE;
+        assert_eq!(start_of(0), (GroupId(7), Some(START_SIZE)));
+        assert_eq!(start_of(APPENDS_MAX as u32), (GroupId(7), Some(most)));
+        assert_eq!(start_of(APPENDS_MAX as u32 + 1), (GroupId(7), None));
+        assert_eq!(start_of(u32::MAX), (GroupId(7), None));
+    }
 }

@@ -200,9 +200,7 @@ impl<'a> Reader<'a> {
         let byte = at * BLOCK_SIZE as u64;
         let Some(start) = self.bytes(byte, group::START_SIZE)? else { return Ok(None) };
         let (there, contents_size) = group::start(start);
-        if there != number {
-            return Ok(None);
-        }
+        let Some(contents_size) = contents_size.filter(|_| there == number) else { return Ok(None) };
         let Some(contents) = self.bytes(byte, contents_size)? else { return Ok(None) };
         let Some((changes, entries)) = group::contents(sealer, contents) else { return Ok(None) };
         let size = contents_size as u64 + group::blobs_size(&entries);
