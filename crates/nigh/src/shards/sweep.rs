@@ -26,8 +26,8 @@ const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// How often the log's length is looked at, in parts of the time between sweeps.
 const LOOKS: u32 = 8;
 
-/// Rows of entities made under one lock: calls of a lane wait for it a quarter of a millisecond or so.
-const ROWS_PER_LOOK_MAX: usize = 256;
+/// Rows of entities made under one lock: calls of a lane wait for it a tenth of a millisecond or so.
+const ROWS_PER_LOOK_MAX: usize = 64;
 /// Rows for which a transaction is worth its own pages, some 100 KiB. One more look at entities still fits; with what is
 /// remembered of calls it may be two transactions.
 const ROWS_WORTH_WRITING: usize = ROWS_PER_WRITE_MAX - ROWS_PER_LOOK_MAX;
@@ -284,6 +284,8 @@ impl Sweep {
     fn collect(&mut self, owner: &Owner, mut left: Left) -> Result<(), StoreError> {
         let Left { shard, since, .. } = left;
         let before = self.writes.len();
+        // Whoever loses the core while it holds the lock lets calls wait for both.
+        std::thread::yield_now();
         let mut core = owner.core_of(shard);
         let machine = core.machine(shard);
         let durable = machine.durable();

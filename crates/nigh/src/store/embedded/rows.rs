@@ -34,6 +34,8 @@ pub(super) const SEEN: &str = "seen";
 /// Name in `meta` of the group below which all is in the rows.
 pub(super) const SWEPT: &str = "swept";
 
+/// Rows put into pages until whoever waits for a core has it: some tens of microseconds.
+const ROWS_AT_ONCE: usize = 8;
 /// Position and seal, before the value.
 const START_SIZE: usize = 8 + SEAL_SIZE;
 
@@ -222,7 +224,10 @@ impl Rows for RedbRows {
                 let high = highs.entry(*shard).or_insert(*position);
                 *high = (*high).max(*position);
             }
-            for RowWrite { shard, key, position, value } in packing(rows) {
+            for (index, RowWrite { shard, key, position, value }) in packing(rows).enumerate() {
+                if index.is_multiple_of(ROWS_AT_ONCE) {
+                    std::thread::yield_now();
+                }
                 let Some(value) = value else {
                     table.remove((shard.0, &key[..]))?;
                     continue;
