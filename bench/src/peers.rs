@@ -1,8 +1,9 @@
-//! The side of the machine: how fast it syncs, and how fast it echoes the bytes of a small call.
+//! The side of the machine: how fast it syncs, how fast it reads what it forgot, and how fast it echoes the bytes of a small call.
 //!
 //! The echo runs in a second process, as a link would.
 
 use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -19,6 +20,9 @@ const BLOCK_SIZE: usize = 4096;
 /// The file is written before it is measured: syncing a growing file costs twice as much (it changes the
 /// file's size on disk too), and every store reuses its blocks.
 const BLOCKS: u64 = 4096;
+
+/// Read at once, in bytes.
+const READ_SIZE: usize = 256 << 10;
 
 /// A small call: 4 bytes of length, then 8 of a number and 32 of text.
 const ECHO_SIZE: usize = 44;
@@ -73,6 +77,21 @@ pub fn syncs(folder: &Path, span: Duration) -> Ran {
         nanos.push(asked.elapsed().as_nanos() as u64);
     }
     Ok(Measured::new(nanos.len() as u64, begun.elapsed()).with_latencies(nanos))
+}
+
+/// Bytes a second that a file gives from its front to its back, once the system has forgotten what it knew of it.
+pub fn cold_read(path: &Path) -> Result<f64, String> {
+    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut file = File::open(path).map_err(told)?;
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(|error| told(error.into()))?;
+    let (begun, mut size, mut chunk) = (Instant::now(), 0, vec![0; READ_SIZE]);
+    loop {
+        let read = file.read(&mut chunk).map_err(told)?;
+        if read == 0 {
+            return Ok(size as f64 / begun.elapsed().as_secs_f64());
+        }
+        size += read;
+    }
 }
 
 /// So many callers on one connection, each with one frame under way; frames leave together where they can.
