@@ -11,7 +11,7 @@ use super::Ground;
 use super::directory::FILES;
 use super::scenario::{Done, Outcome};
 use super::shop::{Stage, Story};
-use super::strace::{self, Fault};
+use super::strace::{self, Attached, Fault};
 use crate::Trouble;
 
 /// What a store does to its disk.
@@ -166,8 +166,8 @@ fn committing(ground: &Ground, depth: Depth) -> Result<Done, Trouble> {
             let struck = story.between(|stage| fault.attach(stage.server.pid()?, &ground.seen()));
             let attached = struck.map_err(at)?;
             // Truncations are rare: a while without one is the end of them.
-            let struck = story.round(|stage| dies_within(stage, Duration::from_secs(3))).map_err(at)?;
-            drop(attached);
+            let struck = story.round(|stage| dies_or_lives(stage, attached, Duration::from_secs(3)));
+            let struck = struck.map_err(at)?;
             if !struck {
                 break;
             }
@@ -178,11 +178,14 @@ fn committing(ground: &Ground, depth: Depth) -> Result<Done, Trouble> {
     Ok(done)
 }
 
-/// Waits for the kill, and brings the victim back; false, and it lives, if there was none.
-fn dies_within(stage: &mut Stage<'_>, patience: Duration) -> Result<bool, Trouble> {
-    match stage.server.wait_ended(patience) {
-        Ok(status) => was_killed(status)?,
-        Err(_) => return Ok(false),
+/// Waits for the kill, and brings the victim back; false, and it lives, if there was none. Nothing strikes it any more then.
+fn dies_or_lives(stage: &mut Stage<'_>, attached: Attached, patience: Duration) -> Result<bool, Trouble> {
+    // One that struck late is found once it cannot any more; `Err` says that there was none in time.
+    let _ = stage.server.wait_ended(patience);
+    drop(attached);
+    match stage.server.ended()? {
+        Some(status) => was_killed(status)?,
+        None => return Ok(false),
     }
     stage.kill();
     stage.back()?;
@@ -198,8 +201,8 @@ fn writing_back(ground: &Ground, depth: Depth) -> Result<Done, Trouble> {
         for when in (1..=depth.commit).step_by(depth.step) {
             let fault = kill_at(calls, when, Some(&state));
             let struck = story.round(|stage| {
-                let _attached = fault.attach(stage.server.pid()?, &ground.seen())?;
-                dies_within(stage, Duration::from_secs(4))
+                let attached = fault.attach(stage.server.pid()?, &ground.seen())?;
+                dies_or_lives(stage, attached, Duration::from_secs(4))
             });
             if !struck.map_err(|error| format!("{calls} {when}: {error}"))? {
                 break;

@@ -103,7 +103,7 @@ pub(super) fn open_groups(directory: &Arc<dyn Directory>, way: &Way) -> Result<G
 
 fn groups_of(directory: &Arc<dyn Directory>, called: &str, way: &Way) -> Result<Groups, StoreError> {
     let file = directory.open(called).map_err(StoreError::Io)?;
-    Ok(Groups { gate: Gate::new(file, way.room.clone(), false) })
+    Ok(Groups { gate: Gate::new(file, way.room.clone()) })
 }
 
 /// Opens the file `called` so far, which is or will be `name`.
@@ -116,8 +116,7 @@ fn open_named(
     let file = directory.open(called).map_err(StoreError::Io)?;
     let size = file.len().map_err(StoreError::Io)?;
     guard(name, || {
-        // Rows are written beside calls; nobody waits for them.
-        let gate = Gate::new(file, way.room.clone(), name == STATE_FILE);
+        let gate = Gate::new(file, way.room.clone());
         let mut builder = Builder::new();
         let Way { whole, cache_size, .. } = way;
         if name == LOG_FILE {

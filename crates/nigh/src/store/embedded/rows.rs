@@ -217,6 +217,7 @@ impl Rows for RedbRows {
             assert!(row.shard.0 < self.shards, "a shard is below the number of shards");
             assert!(row.key.len() <= ROW_KEY_SIZE_MAX, "a key of {} bytes", row.key.len());
         }
+        let gate = self.held().file.gate.clone();
         self.transact(|transaction| {
             let mut table = transaction.open_table(ROWS)?;
             let mut highs = BTreeMap::new();
@@ -226,7 +227,7 @@ impl Rows for RedbRows {
             }
             for (index, RowWrite { shard, key, position, value }) in packing(rows).enumerate() {
                 if index.is_multiple_of(ROWS_AT_ONCE) {
-                    std::thread::yield_now();
+                    gate.yields();
                 }
                 let Some(value) = value else {
                     table.remove((shard.0, &key[..]))?;
@@ -276,6 +277,10 @@ impl Rows for RedbRows {
 
     fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError> {
         self.reading(|db| high(db, self.sealer))
+    }
+
+    fn give_way(&self, gives_way: bool) {
+        self.held().file.gate.give_way(gives_way);
     }
 
     fn swept(&self, below: GroupId) -> Result<(), StoreError> {

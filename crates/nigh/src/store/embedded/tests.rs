@@ -416,7 +416,7 @@ fn gate_holds_and_releases() {
         file.read(0, &mut out).expect("all of it");
         String::from_utf8(out).expect("text").replace('\0', ".")
     }
-    let gate = Gate::new(Box::new(Shared(file.clone())), None, false);
+    let gate = Gate::new(Box::new(Shared(file.clone())), None);
     gate.write(2, b"CD").expect("held");
     gate.set_len(12).expect("held");
     gate.write(10, b"KL").expect("held");

@@ -189,7 +189,7 @@ fn a_full_disk_beside_another_failure_is_not_believed() {
     for sync_first in [false, true] {
         let faults = Faults::none();
         let file = Faulty(Box::new(InMemoryBackend::new()), faults.clone());
-        let gate = Gate::new(Box::new(file), None, false);
+        let gate = Gate::new(Box::new(file), None);
         gate.release().expect("nothing is held");
         gate.set_len(8).expect("there is space");
         let full = || {
