@@ -13,15 +13,12 @@ use crate::Instant;
 pub const ROWS_PER_SECOND_MAX: u32 = 100_000;
 /// And at the least: what is dirty is soon written even if there is little of it.
 pub const ROWS_PER_SECOND_MIN: u32 = 1_000;
-/// A longer log is swept before its time, in bytes: what a start replays in some tenths of a second. Up to here rows are written
-/// by who gives way.
-pub const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// Bytes of log from which on rows are written as fast as the disk takes them: half of what is left until refusal.
 pub const LOG_SIZE_HURRY: u64 = 128 << 20;
 /// Bytes of log from which on calls are refused as overloaded: so much is read again at a start, in some seconds.
 pub const LOG_SIZE_MAX: u64 = 256 << 20;
 
-const _: () = assert!(LOG_SIZE_SOFT < LOG_SIZE_HURRY && LOG_SIZE_HURRY < LOG_SIZE_MAX);
+const _: () = assert!(LOG_SIZE_HURRY < LOG_SIZE_MAX);
 
 /// Appends of which the median is known: those of the last tenth of a second or so.
 const COMMITS_MAX: usize = 64;
@@ -31,12 +28,6 @@ const SLOW_FACTOR: u32 = 4;
 /// True if the log is so long that no more calls are taken.
 pub fn is_log_full(log_size: u64) -> bool {
     log_size >= LOG_SIZE_MAX // mutant throttle-never-refuses: log_size == u64::MAX
-}
-
-/// True if whoever writes rows back may let others have the core first, however long they keep it: on a busy machine that
-/// is far slower, and the log becomes longer for it.
-pub fn gives_way(log_size: u64) -> bool {
-    log_size <= LOG_SIZE_SOFT // mutant long-log-gives-way: log_size < u64::MAX
 }
 
 /// See above.

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use nigh_proto::shards::pace::{LOG_SIZE_SOFT, gives_way};
 use nigh_proto::shards::{Position, ShardId};
 
 use crate::buggify;
@@ -22,6 +21,8 @@ use crate::store::{GroupId, ROWS_PER_WRITE_MAX, RowWrite, Rows, StoreError};
 /// How long to wait for a change that is not durable yet before looking again.
 const DURABLE_WAIT: Duration = Duration::from_millis(2);
 
+/// A longer log is swept before its time, in bytes: what a start replays in some tenths of a second.
+const LOG_SIZE_SOFT: u64 = 64 << 20;
 /// How often the log's length is looked at, in parts of the time between sweeps.
 const LOOKS: u32 = 8;
 
@@ -96,8 +97,6 @@ fn sweep(
     loop {
         // Nothing becomes durable on a full disk.
         let mut full = owner.is_disk_full();
-        let calm = !hurries && !owner.budget.is_tight();
-        sweep.gives_way = calm && gives_way(progress.log_size());
         match sweep.step(owner, rows, progress) {
             Ok(Stepped::On(rows)) => hurries = hurries || pause(rows),
             Ok(Stepped::Waits) if full => {}
@@ -140,8 +139,6 @@ pub(crate) struct Sweep {
     size: usize,
     /// What is in them, by lane.
     written: Vec<(usize, Vec<Written>)>,
-    /// Others have the core first.
-    gives_way: bool,
     /// Shards that gave rows of what they remember of calls.
     given: Vec<ShardId>,
 }
@@ -196,22 +193,8 @@ impl Sweep {
         let left = left.rev().collect();
         let (waiting, stood, given) = (vec![], vec![], vec![]);
         let (stalled, rested, busy) = (false, false, false);
-        let (writes, size, written, gives_way) = (vec![], 0, vec![], false);
-        Sweep {
-            group,
-            settled,
-            left,
-            waiting,
-            stood,
-            stalled,
-            rested,
-            busy,
-            writes,
-            size,
-            written,
-            gives_way,
-            given,
-        }
+        let (writes, size, written) = (vec![], 0, vec![]);
+        Sweep { group, settled, left, waiting, stood, stalled, rested, busy, writes, size, written, given }
     }
 
     /// Writes at most one transaction of rows, if there are so many.
@@ -281,7 +264,6 @@ impl Sweep {
     /// Writes rows in key order, which is several times cheaper, in transactions that no commit waits long for. Returns how many.
     fn write(&mut self, owner: &Owner, rows: &dyn Rows) -> Result<usize, StoreError> {
         let count = self.writes.len();
-        rows.give_way(self.gives_way);
         for chunk in self.writes.chunks(ROWS_PER_WRITE_MAX) {
             rows.write(chunk)?;
         }
@@ -302,10 +284,6 @@ impl Sweep {
     fn collect(&mut self, owner: &Owner, mut left: Left) -> Result<(), StoreError> {
         let Left { shard, since, .. } = left;
         let before = self.writes.len();
-        if self.gives_way {
-            // Whoever loses the core while it holds the lock lets calls wait for both.
-            std::thread::yield_now();
-        }
         let mut core = owner.core_of(shard);
         let machine = core.machine(shard);
         let durable = machine.durable();

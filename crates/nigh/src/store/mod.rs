@@ -228,12 +228,6 @@ pub trait Rows: Send + Sync {
     /// number of shards.
     fn write(&self, rows: &[RowWrite]) -> Result<(), StoreError>;
 
-    /// Whether later writes let others have the core first, again and again: they may take as long as others like. By default
-    /// none does.
-    fn give_way(&self, gives_way: bool) {
-        let _ = gives_way;
-    }
-
     /// Hands out up to `limit` rows of a shard whose keys begin with `prefix`, from `from` on, in key order.
     /// Consistent: one transaction's view.
     ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LOG_SIZE_HURRY, LOG_SIZE_MAX, LOG_SIZE_SOFT, Pace, gives_way, is_log_full};
+use super::{LOG_SIZE_HURRY, LOG_SIZE_MAX, Pace, is_log_full};
 use crate::Instant;
 
 const MS: Duration = Duration::from_millis(1);
@@ -60,10 +60,4 @@ fn a_slow_commit_halves_it_and_a_long_log_ends_it() {
 fn a_log_is_full_at_its_limit() {
     assert!(!is_log_full(LOG_SIZE_MAX - 1));
     assert!(is_log_full(LOG_SIZE_MAX));
-}
-
-#[test]
-fn a_long_log_gives_way_to_nobody() {
-    assert!(gives_way(LOG_SIZE_SOFT));
-    assert!(!gives_way(LOG_SIZE_SOFT + 1));
 }

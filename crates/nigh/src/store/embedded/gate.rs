@@ -30,8 +30,6 @@ struct Inner {
     held: Mutex<VecDeque<Held>>,
     /// Given up when the disk is full.
     room: Option<Arc<Room>>,
-    /// Before each write whoever waits for a core has it.
-    gives_way: AtomicBool,
     /// The disk was full; something else failed.
     full: AtomicBool,
     failed: AtomicBool,
@@ -53,7 +51,6 @@ impl Gate {
             released,
             held: Mutex::default(),
             room,
-            gives_way: AtomicBool::new(false),
             full: AtomicBool::new(false),
             failed: AtomicBool::new(false),
         }))
@@ -92,18 +89,6 @@ impl Gate {
     /// Operations are independent: a panic between two leaves them as they are.
     fn held(&self) -> MutexGuard<'_, VecDeque<Held>> {
         self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// From now on each write lets others have the core first, or none does.
-    pub(super) fn give_way(&self, gives_way: bool) {
-        self.0.gives_way.store(gives_way, Ordering::Relaxed);
-    }
-
-    /// Lets others have the core first, if it is to.
-    pub(super) fn yields(&self) {
-        if self.0.gives_way.load(Ordering::Relaxed) {
-            std::thread::yield_now();
-        }
     }
 
     /// Whether what is done to it reaches the file.
@@ -203,7 +188,6 @@ impl StorageBackend for Gate {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.yields();
         if self.is_released() {
             return self.noting(true, self.roomy(|| self.0.file.write(offset, data)));
         }

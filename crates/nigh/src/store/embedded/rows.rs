@@ -34,8 +34,6 @@ pub(super) const SEEN: &str = "seen";
 /// Name in `meta` of the group below which all is in the rows.
 pub(super) const SWEPT: &str = "swept";
 
-/// Rows put into pages until whoever waits for a core has it: some tens of microseconds.
-const ROWS_AT_ONCE: usize = 8;
 /// Position and seal, before the value.
 const START_SIZE: usize = 8 + SEAL_SIZE;
 
@@ -217,7 +215,6 @@ impl Rows for RedbRows {
             assert!(row.shard.0 < self.shards, "a shard is below the number of shards");
             assert!(row.key.len() <= ROW_KEY_SIZE_MAX, "a key of {} bytes", row.key.len());
         }
-        let gate = self.held().file.gate.clone();
         self.transact(|transaction| {
             let mut table = transaction.open_table(ROWS)?;
             let mut highs = BTreeMap::new();
@@ -225,10 +222,7 @@ impl Rows for RedbRows {
                 let high = highs.entry(*shard).or_insert(*position);
                 *high = (*high).max(*position);
             }
-            for (index, RowWrite { shard, key, position, value }) in packing(rows).enumerate() {
-                if index.is_multiple_of(ROWS_AT_ONCE) {
-                    gate.yields();
-                }
+            for RowWrite { shard, key, position, value } in packing(rows) {
                 let Some(value) = value else {
                     table.remove((shard.0, &key[..]))?;
                     continue;
@@ -277,10 +271,6 @@ impl Rows for RedbRows {
 
     fn high(&self) -> Result<BTreeMap<ShardId, Position>, StoreError> {
         self.reading(|db| high(db, self.sealer))
-    }
-
-    fn give_way(&self, gives_way: bool) {
-        self.held().file.gate.give_way(gives_way);
     }
 
     fn swept(&self, below: GroupId) -> Result<(), StoreError> {
