@@ -56,8 +56,8 @@ pub(crate) enum Event {
     LinkTimer(usize, Side),
     /// The timer of a process's calls.
     Timer(Owner, u64),
-    /// The log of a process has said what became of its group.
-    Synced(Owner),
+    /// The log of a process has said what became of its group; the sync's number.
+    Synced(Owner, u64),
     /// A process hears whether a shard is still its own.
     Confirmed(Owner, ShardId, bool),
     /// A process writes back.
@@ -100,6 +100,8 @@ struct Running {
     log: Option<Box<dyn Log>>,
     /// Being made durable.
     group: Option<Group>,
+    /// Number of the sync that is waited for.
+    sync: u64,
     links: Vec<(usize, Side)>,
     /// For when its timer is set.
     timer: Option<u64>,
@@ -230,7 +232,7 @@ impl World {
         match event {
             Event::Dial(owner)
             | Event::Timer(owner, _)
-            | Event::Synced(owner)
+            | Event::Synced(owner, _)
             | Event::Confirmed(owner, ..)
             | Event::Sweep(owner) => Some(owner.node),
             Event::Accept(wire) => Some(self.network.get(*wire).owner(Side::Listener).node),
@@ -309,7 +311,7 @@ impl host::World for World {
             Event::Gone(wire, side) => self.gone(stage, wire, side),
             Event::LinkTimer(wire, side) => self.link_timer(stage, wire, side),
             Event::Timer(owner, at) => self.timer(owner, at),
-            Event::Synced(owner) => self.synced(stage, owner),
+            Event::Synced(owner, number) => self.synced(stage, owner, number),
             Event::Confirmed(owner, shard, ours) => self.confirmed(owner, shard, ours),
             Event::Sweep(owner) => self.sweep(stage, owner),
             Event::Fault(at) if !self.calm => self.strike(stage, at),

@@ -155,6 +155,7 @@ impl World {
             at.paused_until = at.paused_until.min(stage.now());
             at.skew.store(0, Ordering::Relaxed);
             self.resume(stage, process); // mutant sim-calm-leaves-pauses: let _ = process;
+            self.end_sync(stage, process); // mutant sim-calm-leaves-syncs: let _ = process;
             if stuck {
                 self.crash(stage, process, None);
             }

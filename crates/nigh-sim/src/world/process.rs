@@ -70,7 +70,8 @@ impl World {
         self.board.book().note(|| format!("process {process} starts"));
         let dials = self.processes[at].dials;
         let owns = log.is_some();
-        self.processes[at].up = Some(Running { engine, log, group: None, links: vec![], timer: None });
+        self.processes[at].up =
+            Some(Running { engine, log, group: None, sync: 0, links: vec![], timer: None });
         mark(process);
         if dials {
             stage.push(stage.now(), Event::Dial(owner));
@@ -254,6 +255,8 @@ impl World {
         let (None, Some(log)) = (&running.group, running.log.as_mut()) else { return };
         let Some(group) = running.engine.poll_group(log.as_mut()) else { return };
         running.group = Some(group);
+        running.sync += 1;
+        let number = running.sync;
         if process.sync_never {
             return; // Until it crashes.
         }
@@ -263,12 +266,20 @@ impl World {
             (false, true) => SLOW,
             (false, false) => 0,
         };
-        stage.push(now + self.rng.between(SYNC) + slow, Event::Synced(owner));
+        stage.push(now + self.rng.between(SYNC) + slow, Event::Synced(owner, number));
+    }
+
+    /// The sync under way, however slow, returns now.
+    pub(super) fn end_sync(&mut self, stage: &mut Stage<Event>, process: u16) {
+        let owner = self.life(process);
+        let Some(running) = self.running(owner).filter(|running| running.group.is_some()) else { return };
+        running.sync += 1;
+        stage.push(stage.now(), Event::Synced(owner, running.sync));
     }
 
     /// A sync has returned.
-    pub(super) fn synced(&mut self, stage: &mut Stage<Event>, owner: Owner) {
-        if self.running(owner).is_none() {
+    pub(super) fn synced(&mut self, stage: &mut Stage<Event>, owner: Owner, number: u64) {
+        if self.running(owner).is_none_or(|running| running.sync != number) {
             return;
         }
         if !self.calm && buggify!("process.dies.before.append") {
@@ -309,7 +320,7 @@ impl World {
         if let Some(group) = again.flatten() {
             running.group = Some(group);
             self.board.book().note(|| format!("process {} finds its disk full", owner.node));
-            stage.push(stage.now() + ROOM_LOOK, Event::Synced(owner));
+            stage.push(stage.now() + ROOM_LOOK, Event::Synced(owner, number));
         }
     }
 
