@@ -54,11 +54,13 @@ impl Out {
     pub fn var(&mut self, v: u64) {
         if v < 0x80 {
             self.buf.push(v as u8);
+        } else if v < 0x4000 {
+            self.buf.extend_from_slice(&[v as u8 | 0x80, (v >> 7) as u8]); // mutant two-bytes-unmarked: self.buf.extend_from_slice(&[v as u8, (v >> 7) as u8]);
         } else {
             self.var_long(v);
         }
     }
-    /// Two bytes or more.
+    /// Three bytes or more.
     #[inline(never)]
     fn var_long(&mut self, v: u64) {
         if v >> 56 == 0 {
@@ -69,7 +71,7 @@ impl Out {
             self.var(v >> 56);
         }
     }
-    /// Two to eight bytes: spreads the groups of seven bits over a word, writes it whole, keeps what counts.
+    /// Three to eight bytes: spreads the groups of seven bits over a word, writes it whole, keeps what counts.
     fn var_word(&mut self, v: u64) {
         let n = (70 - v.leading_zeros()) as usize / 7;
         self.groups(v, 0x8080_8080_8080_8080 & ((1u64 << (8 * (n - 1))) - 1), n);
