@@ -224,10 +224,12 @@ pub async fn answered<F>(
 where
     F: Future<Output = Result<(), String>> + Send + 'static,
 {
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    // One for each caller: a count that all shared would go from core to core with each call.
+    let counts: Vec<_> = (0..callers).map(|_| Arc::new(AtomicU64::new(0))).collect();
     let begun = Instant::now();
     let mut loops = tokio::task::JoinSet::new();
-    for caller in 0..callers as u64 {
+    for (caller, count) in (0..).zip(&counts) {
         let (nigh, stop, count) = (nigh.clone(), stop.clone(), count.clone());
         loops.spawn(async move {
             let mut nanos = Vec::new();
@@ -235,13 +237,13 @@ where
                 let asked = Instant::now();
                 call(nigh.clone(), caller, nanos.len() as u64).await?;
                 nanos.push(asked.elapsed().as_nanos() as u64);
-                count.fetch_add(1, Ordering::Relaxed);
+                count.store(nanos.len() as u64, Ordering::Relaxed);
             }
             Ok::<_, String>(nanos)
         });
     }
     tokio::time::sleep(span).await;
-    let (count, took) = (count.load(Ordering::Relaxed), begun.elapsed());
+    let (count, took) = (counts.iter().map(|count| count.load(Ordering::Relaxed)).sum(), begun.elapsed());
     stop.store(true, Ordering::Relaxed);
     let mut nanos = Vec::new();
     while let Some(ended) = loops.join_next().await {

@@ -13,6 +13,7 @@ mod known;
 mod log;
 pub mod pace;
 pub mod record;
+pub mod rest;
 pub mod row;
 pub mod shard;
 mod table;

@@ -29,6 +29,10 @@ use crate::shards::owner::Owner;
 use crate::shards::reply::ReplyTo;
 use crate::shards::work::{Asked, Work};
 
+mod unheard;
+
+use self::unheard::Unheard;
+
 /// The process that has what this one has not.
 pub(crate) const PEER: PeerId = PeerId(1);
 
@@ -50,6 +54,8 @@ pub(crate) struct Calls {
     sleeps_until: AtomicU64,
     /// What is counted beside the machine.
     pub(crate) beside: Beside,
+    /// How far callers are behind with what they were told.
+    pub(crate) unheard: Unheard,
 }
 
 /// The machine under its lock. What is asked of it at every turn is left where it needs no lock.
@@ -93,6 +99,7 @@ impl Calls {
             timer: Notify::new(),
             sleeps_until: AtomicU64::new(u64::MAX),
             beside: Beside::default(),
+            unheard: Unheard::default(),
         })
     }
 
@@ -123,12 +130,11 @@ impl Calls {
             let settled = take_settled(&mut machine); // mutant expired-at-once-untold: let settled = SettledCalls::new();
             (started, settled, work, machine.poll_timeout())
         };
-        tell(settled);
+        self.tell(settled);
         let handle = match started {
             Ok(handle) => Some(handle),
-            Err((waiter, refused)) => {
-                // The receiver is here: it cannot be gone.
-                drop(waiter.send(refused));
+            Err(refused) => {
+                self.tell(vec![refused]);
                 None
             }
         };
@@ -250,7 +256,7 @@ impl Calls {
             }
             (take_settled(&mut machine), self.transmit_local(&mut machine, now))
         };
-        tell(settled);
+        self.tell(settled);
         self.timer.notify_one();
         if let (false, Some(owner)) = (work.is_empty(), self.owner.get().and_then(Weak::upgrade)) {
             owner.submit_elsewhere(work);
@@ -278,7 +284,7 @@ impl Calls {
             let settled = take_settled(&mut machine);
             (result, settled, self.transmit_local(&mut machine, now), machine.poll_timeout())
         };
-        tell(settled);
+        self.tell(settled);
         self.submit_apart(work);
         if due.is_some_and(|due| due.as_nanos() < self.sleeps_until.load(Ordering::Acquire)) {
             self.timer.notify_one();
@@ -297,7 +303,7 @@ impl Calls {
             self.sleeps_until.store(due.map_or(u64::MAX, Instant::as_nanos), Ordering::Release);
             (take_settled(&mut machine), work, due)
         };
-        tell(settled);
+        self.tell(settled);
         // Every deadline waits for whoever called this.
         self.submit_apart(work);
         if self.has_transmit() {
@@ -325,6 +331,17 @@ impl Calls {
                 }
                 None => self.timer.notified().await,
             }
+        }
+    }
+
+    fn tell(&self, settled: SettledCalls) {
+        let mut heard = 0;
+        for (waiter, outcome) in settled {
+            // Its future may have been dropped meanwhile: then nobody asks.
+            heard += u64::from(waiter.send(outcome).is_ok());
+        }
+        if heard > 0 {
+            self.unheard.give(heard);
         }
     }
 
@@ -364,13 +381,6 @@ fn take_settled(machine: &mut Machine) -> SettledCalls {
     std::iter::from_fn(|| machine.poll_settled()).collect()
 }
 
-fn tell(settled: SettledCalls) {
-    for (waiter, outcome) in settled {
-        // Its future may have been dropped meanwhile: then nobody asks.
-        drop(waiter.send(outcome));
-    }
-}
-
 /// Waits for the outcome of one call.
 pub(crate) struct Waiting {
     calls: Arc<Calls>,
@@ -385,6 +395,9 @@ impl Future for Waiting {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Settled>> {
         let outcome = std::task::ready!(Pin::new(&mut self.outcome).poll(cx));
         self.handle = None;
+        if outcome.is_ok() {
+            self.calls.unheard.take();
+        }
         Poll::Ready(outcome.ok())
     }
 }
@@ -393,6 +406,12 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(handle) = self.handle.take() {
             self.calls.cancel(handle);
+        }
+        // It may have been told and not have looked. From here on it cannot be told.
+        self.outcome.close();
+        let told = self.outcome.try_recv().is_ok(); // mutant gone-stays-unheard: let told = false;
+        if told {
+            self.calls.unheard.take();
         }
     }
 }

@@ -212,6 +212,27 @@ async fn a_stop_removes_rows_of_what_is_its_default() {
     }
 }
 
+/// Answers that nobody took up are counted, for as long as somebody may.
+#[tokio::test]
+async fn an_answer_is_untaken_until_it_is_heard_or_its_asker_has_gone() {
+    let ground = Ground::new();
+    let node = ground.start().await;
+    let (nigh, owner) = (node.handle(), node.threads.as_ref().expect("it has a store").owner.clone());
+    let untaken = || owner.untaken().1;
+    let ask = |cents| nigh.call(Till::at(7).add(cents)).into_future();
+    let heard = ask(1);
+    until(|| untaken() == 1).await;
+    assert_eq!((heard.await, untaken()), (Ok(1), 0));
+    let gone = ask(1);
+    until(|| untaken() == 1).await;
+    drop(gone);
+    assert_eq!(untaken(), 0);
+    // Let go of at once, told or not.
+    drop(ask(1));
+    assert_eq!((ask(1).await, untaken()), (Ok(4), 0));
+    node.stop().await.expect("it ends");
+}
+
 /// Looks how many batches are being taken in.
 struct Look(Arc<Owner>);
 

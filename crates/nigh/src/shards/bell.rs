@@ -3,6 +3,7 @@
 //!
 //! It never looks at what is to be appended: `commit.rs` does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ pub(super) const BATCH_WAIT_MAX: Duration = Duration::from_micros(500);
 /// Rung by whoever has something for the committer.
 #[derive(Default)]
 pub(crate) struct Bell {
+    /// There is something to append. Whoever finds it set need not ring: it is unset before what there is is gathered.
+    append: AtomicBool,
     heard: Mutex<Heard>,
     rung: Condvar,
 }
@@ -21,7 +24,6 @@ pub(crate) struct Bell {
 /// What the committer was told.
 #[derive(Default)]
 pub(crate) struct Heard {
-    pub(crate) append: bool,
     pub(crate) stop: bool,
     /// Batches of calls that are being taken in.
     batches: usize,
@@ -35,6 +37,7 @@ pub(crate) struct Heard {
 enum For {
     Appends,
     Batches,
+    Callers,
 }
 
 impl Bell {
@@ -74,16 +77,23 @@ impl Bell {
 
     /// There is something to append.
     pub(crate) fn ring(&self) {
-        let mut heard = self.heard();
-        if !std::mem::replace(&mut heard.append, true) {
-            self.wake(&heard, For::Appends);
+        if !self.is_rung() {
+            self.ring_again();
         }
+    }
+    /// Somebody said so.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.append.load(Ordering::Acquire)
+    }
+    /// What there is is gathered next.
+    pub(crate) fn unring(&self, _heard: &MutexGuard<'_, Heard>) {
+        self.append.store(false, Ordering::Release);
     }
 
     /// As [`ring`](Self::ring), even if it has been rung: the log may be cut.
     pub(crate) fn ring_again(&self) {
-        let mut heard = self.heard();
-        heard.append = true;
+        let heard = self.heard();
+        self.append.store(true, Ordering::Release);
         self.wake(&heard, For::Appends);
     }
 
@@ -91,6 +101,10 @@ impl Bell {
     pub(crate) fn stop(&self) {
         let mut heard = self.heard();
         heard.stop = true;
+        let rests = heard.waits == Some(For::Callers); // mutant stop-waits-for-rest: let rests = false;
+        if rests {
+            self.rung.notify_one();
+        }
         self.wake(&heard, For::Appends);
     }
 
@@ -120,6 +134,14 @@ impl Bell {
             heard = self.wait_for(For::Batches, heard, until.saturating_since(begun));
             let late = heard.batches > 0 && now() >= until;
             heard.in_vain = late; // mutant stuck-batch-waited-for: if late { return };
+        }
+    }
+
+    /// Leaves the processor to callers for so long, unless it is to end.
+    pub(super) fn rest(&self, step: Duration) {
+        let heard = self.heard();
+        if !heard.stop {
+            drop(self.wait_for(For::Callers, heard, step));
         }
     }
 

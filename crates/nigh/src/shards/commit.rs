@@ -3,6 +3,7 @@
 //! What arrives while a group is synced is the next group. A group for which the disk has no room is kept, and appended
 //! once there is some; meanwhile nothing new is taken in. It never runs a method and never decides whether an answer may
 //! leave: it tells the machines what is durable.
+//! While callers wait for the processor it rests between two groups, as `nigh_proto::shards::rest` says.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use nigh_proto::Instant;
 use nigh_proto::shards::pace::{Pace, is_log_full};
+use nigh_proto::shards::rest::Rest;
 
 use crate::buggify;
 use crate::exit::EXIT_STORE;
@@ -90,23 +92,27 @@ const AWAKE_MAX: Duration = Duration::from_micros(50);
 /// Appends until told to stop; then what is left. What was swept by then is cut off at once: the next start finds nothing
 /// to repeat.
 pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress) {
+    let mut rest = Rest::default();
     loop {
         look(owner, log.as_mut());
         let stop = {
             let mut heard = owner.bell.heard();
-            while !heard.append && !heard.stop && !owner.is_disk_full() {
+            while !owner.bell.is_rung() && !heard.stop && !owner.is_disk_full() {
                 heard = owner.bell.wait(heard);
             }
-            if !heard.append && !heard.stop {
+            if !owner.bell.is_rung() && !heard.stop {
                 heard = owner.bell.wait_within(heard, ROOM_LOOK_EVERY);
             }
-            heard.append = false;
+            owner.bell.unring(&heard);
             heard.stop
         };
         while append(owner, log.as_mut(), progress) {
             look(owner, log.as_mut());
+            if rested(owner, &mut rest) {
+                continue;
+            }
             // Whoever was just answered asks again: on a busy machine one turn of the scheduler fills the next
-            // group, and on an idle one this returns at once. More turns make larger groups, and fewer calls.
+            // group, and on an idle one this returns at once.
             std::thread::yield_now();
             look_out(owner);
         }
@@ -119,6 +125,17 @@ pub(crate) fn run(owner: &Arc<Owner>, mut log: Box<dyn Log>, progress: &Progress
             }
             return;
         }
+    }
+}
+
+/// Leaves the processor to callers as long as they need it more. False: they do not.
+fn rested(owner: &Owner, rest: &mut Rest) -> bool {
+    let mut steps = 0;
+    loop {
+        let (taken, untaken) = owner.untaken();
+        let Some(step) = rest.poll(taken, untaken) else { return steps > 0 };
+        owner.bell.rest(step);
+        steps += 1;
     }
 }
 

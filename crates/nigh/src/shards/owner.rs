@@ -404,6 +404,11 @@ impl Owner {
         }
     }
 
+    /// Answers to callers of this process: taken up so far, and given that nobody took up.
+    pub(crate) fn untaken(&self) -> (u64, u64) {
+        self.calls.unheard.counts()
+    }
+
     /// A caller of this process has gone, and knows all it asked for.
     pub(crate) fn bye(self: &Arc<Self>, last: CallId) {
         self.submit([Work { what: Asked::Bye(last), due: self.clock.now(), reply: ReplyTo::Nobody }]);

@@ -1,4 +1,4 @@
-//! What is asked together is waited for, once.
+//! What is asked together is waited for, once; and nobody rests at the end.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ fn a_batch_is_waited_for_until_it_ends() {
         ended.store(true, Ordering::Release);
         bell.end_batch();
     });
-    assert!(bell.heard().append && !bell.heard().in_vain);
+    assert!(bell.is_rung() && !bell.heard().in_vain);
 }
 
 #[test]
@@ -48,4 +48,20 @@ fn a_batch_that_takes_long_is_waited_for_once() {
     bell.begin_batch();
     bell.wait_for_batches(now);
     assert!(looks.get() > once, "the next one is waited for");
+}
+
+#[test]
+fn a_stop_ends_a_rest() {
+    let bell = Bell::default();
+    thread::scope(|scope| {
+        let committer = scope.spawn(|| bell.rest(Duration::from_secs(3600)));
+        while bell.heard().waits != Some(For::Callers) {
+            assert!(!committer.is_finished(), "it did not rest");
+            thread::yield_now();
+        }
+        bell.ring();
+        bell.stop();
+    });
+    bell.rest(Duration::from_secs(3600));
+    assert!(bell.is_rung() && bell.heard().stop);
 }

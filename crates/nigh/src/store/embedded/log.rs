@@ -91,15 +91,22 @@ pub(super) struct FileLog {
     size_bytes: u64,
     /// The cut that was asked; `found.cut` is taken up to there unless a copy begins in this moment.
     cut_asked: GroupId,
+    /// Room of a group that was written before, up to [`ROOM_SIZE_MAX`].
+    room: Vec<u8>,
     pair: Arc<Pair>,
 }
+
+/// Room for groups that is kept, in bytes: a group of a thousand calls takes a third. Memory of such sizes goes back to the
+/// system in between, and comes anew in pages that have to be cleared.
+const ROOM_SIZE_MAX: usize = 1 << 20;
 
 impl FileLog {
     pub(super) fn new(files: Files, file: File, sealer: Sealer, found: Found, pair: Arc<Pair>) -> Self {
         let files = Arc::new(files);
         pair.reading().clone_from(&Arc::downgrade(&files));
         let (cut_asked, size_bytes) = (found.cut, found.kept().1);
-        let log = FileLog { files: Some(files), file, sealer, cut_asked, size_bytes, found, pair };
+        let room = Vec::new();
+        let log = FileLog { files: Some(files), file, sealer, found, size_bytes, cut_asked, room, pair };
         log.assert_invariants();
         log
     }
@@ -195,8 +202,11 @@ impl FileLog {
             })?;
             self.found.space.begin_run(extent.at);
         }
-        let mut bytes = vec![0; extent.blocks as usize * BLOCK_SIZE];
-        group::write(self.sealer, (number, self.found.reached.changes), blobs, &mut bytes[..size]);
+        let mut bytes = std::mem::take(&mut self.room);
+        bytes.resize(extent.blocks as usize * BLOCK_SIZE, 0);
+        let (whole, rest) = bytes.split_at_mut(size);
+        group::write(self.sealer, (number, self.found.reached.changes), blobs, whole);
+        rest.fill(0);
         let groups = &self.files()?.groups;
         let from = self.found.space.len();
         let grown = groups.grow(from, len);
@@ -212,6 +222,9 @@ impl FileLog {
         synced.map_err(|error| self.closed(StoreError::Io(error)))?;
         self.found.space.push(extent);
         self.size_bytes += extent.size();
+        if bytes.capacity() <= ROOM_SIZE_MAX {
+            self.room = bytes;
+        }
         Ok(())
     }
 
