@@ -384,7 +384,7 @@ impl Engine {
 
     /// When [`handle_timeout`](Self::handle_timeout) is next of use.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.calls.poll_timeout()
+        self.calls.due()
     }
 
     /// What there is to append. Only one group is under way at a time.
@@ -498,7 +498,7 @@ fn own(
     let Opened { mut log, rows, swept, meta, copier } = opened;
     let Options { shared, lanes_max, memory_max, .. } = *options;
     let recovered = recover(clock, log.as_mut(), rows.clone(), swept, hosts, meta, (lanes_max, memory_max))?;
-    let owner = Owner::new(clock.clone(), routes.clone(), calls.clone(), recovered, shared);
+    let owner = Owner::new(clock.clone(), routes.clone(), calls, recovered, shared);
     calls.set_owner(&owner);
     // R17: births of this process are corrected by the log time of its own shards.
     let log_time = owner.log_time_max();

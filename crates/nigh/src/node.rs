@@ -272,9 +272,7 @@ impl Node {
         self.tasks.shutdown().await;
         self.copier = None;
         if let Some(threads) = self.threads.take() {
-            if let Some(last) = self.calls.farewell() {
-                threads.owner.bye(last);
-            }
+            self.calls.farewells_here().into_iter().for_each(|last| threads.owner.bye(last));
             let ended = tokio::task::spawn_blocking(move || threads.end()).await;
             if ended.is_err() {
                 result = Err(Error::failed("the store's threads ended with a panic"));

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use nigh_proto::calls::request::Refusal;
@@ -65,12 +65,14 @@ pub(crate) struct Owner {
     disk_full: AtomicBool,
     /// For the committer.
     pub(crate) bell: Bell,
-    calls: Arc<Calls>,
+    /// Who of this process is answered. They hold the owner, and not the other way round.
+    calls: Weak<Calls>,
     /// False while a method takes too long.
     ready: AtomicBool,
 }
 
-/// Shards that run one thing at a time.
+/// Shards that run one thing at a time. Two lanes share no pair of lines of a cache: threads change them side by side.
+#[repr(align(128))]
 struct Lane {
     inbox: Mutex<Inbox>,
     core: Mutex<Core>,
@@ -127,7 +129,7 @@ impl Owner {
     pub(crate) fn new(
         clock: Clock,
         routes: Arc<Routes>,
-        calls: Arc<Calls>,
+        calls: &Arc<Calls>,
         recovered: Recovered,
         shared: bool,
     ) -> Arc<Self> {
@@ -151,7 +153,7 @@ impl Owner {
             log_full: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
             bell: Bell::default(),
-            calls,
+            calls: Arc::downgrade(calls),
             ready: AtomicBool::new(true),
         })
     }
@@ -406,7 +408,7 @@ impl Owner {
 
     /// Answers to callers of this process: taken up so far, and given that nobody took up.
     pub(crate) fn untaken(&self) -> (u64, u64) {
-        self.calls.unheard.counts()
+        self.calls.upgrade().map_or((0, 0), |calls| calls.untaken())
     }
 
     /// A caller of this process has gone, and knows all it asked for.
@@ -436,8 +438,8 @@ impl Owner {
             return;
         }
         let local = deliver(deliveries);
-        if !local.is_empty() {
-            self.calls.handle_local(local);
+        if let (false, Some(calls)) = (local.is_empty(), self.calls.upgrade()) {
+            calls.handle_local(local);
         }
     }
 }

@@ -6,7 +6,7 @@ use nigh_proto::calls::request::{Answer, Refusal, Version};
 use nigh_wire::{Bytes, Cause, Value};
 use tokio::sync::oneshot;
 
-use crate::calls::Slot;
+use crate::calls::{Local, Slot};
 use crate::entity::Reply;
 use crate::link::outbox::Outbox;
 use crate::perform::Outcome;
@@ -19,8 +19,8 @@ pub(crate) type Read = Result<Reply, Cause>;
 
 /// Who waits.
 pub(crate) enum ReplyTo {
-    /// A call of this process, known to its caller machine under this slot.
-    Local(Slot),
+    /// A call of this process, known to its caller machine as this.
+    Local(Local),
     /// Somebody at the other end of a link.
     Link(Arc<Outbox>, Slot),
     /// Somebody in this process who asked for what needs no id: a settler, a lister.
@@ -75,16 +75,16 @@ impl Gather {
     }
 }
 
-/// Delivers to all but the calls of this process, which are returned: their machine takes them in one go.
-pub(crate) fn deliver(deliveries: Vec<Delivery>) -> Vec<(Slot, Result<Answer, Refusal>)> {
+/// Delivers to all but the calls of this process, which are returned: their machines take them in one go.
+pub(crate) fn deliver(deliveries: Vec<Delivery>) -> Vec<(Local, Result<Answer, Refusal>)> {
     // Who waits for what was in one group is in this process, or is not.
     let is_local = deliveries.first().is_some_and(|first| matches!(first.to, ReplyTo::Local(_)));
     let mut local = Vec::with_capacity(if is_local { deliveries.len() } else { 0 });
     for Delivery { to, what } in deliveries {
         match (to, what) {
             (ReplyTo::Nobody, _) => {}
-            (ReplyTo::Local(slot), What::Answer(answer)) => local.push((slot, Ok(answer))),
-            (ReplyTo::Local(slot), What::Refusal(refusal)) => local.push((slot, Err(refusal))),
+            (ReplyTo::Local(to), What::Answer(answer)) => local.push((to, Ok(answer))),
+            (ReplyTo::Local(to), What::Refusal(refusal)) => local.push((to, Err(refusal))),
             (ReplyTo::Local(_), What::Read(_)) => debug_assert!(false, "a call is answered, not read"),
             (ReplyTo::Part(gather), what) => {
                 let failed = matches!(what, What::Refusal(_));

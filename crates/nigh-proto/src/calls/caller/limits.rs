@@ -23,6 +23,19 @@ pub struct CallerConfig {
     pub bytes_open_max: usize,
 }
 
+/// Bytes of arguments kept by all callers of a process for calls of its own shards: four of the largest calls for each of
+/// sixteen lanes.
+const BYTES_OPEN_HERE_MAX: usize = 64 * CALL_SIZE_MAX;
+
+impl CallerConfig {
+    /// Of one of so many callers of a process that share its own shards out among them.
+    pub fn of_lane(lanes: usize) -> Self {
+        let usual = Self::default();
+        let share = BYTES_OPEN_HERE_MAX / lanes.max(1); // mutant lanes-keep-all-bytes: let share = BYTES_OPEN_HERE_MAX;
+        Self { bytes_open_max: share.min(usual.bytes_open_max), ..usual }
+    }
+}
+
 impl Default for CallerConfig {
     fn default() -> Self {
         Self { calls_open_max: CALLS_OPEN_MAX, bytes_open_max: 16 * CALL_SIZE_MAX }

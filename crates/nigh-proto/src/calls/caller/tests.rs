@@ -298,6 +298,14 @@ fn bytes_are_bounded() {
     assert!(matches!(start(2), Err(Outcome::Overloaded { .. })));
 }
 
+/// All lanes together keep 64 MiB, and each has room for four of the largest calls at least, and sixteen at most.
+#[test]
+fn lanes_share_the_bytes_kept() {
+    let mib = |lanes| CallerConfig::of_lane(lanes).bytes_open_max >> 20;
+    assert_eq!([1, 4, 5, 16].map(mib), [16, 16, 12, 4]);
+    assert_eq!(CallerConfig::of_lane(16).calls_open_max, CALLS_OPEN_MAX);
+}
+
 /// R16: births never fall, whatever clocks and owners do. R17: they are made in the owner's log time, which
 /// is believed up to F.
 #[test]
