@@ -36,6 +36,21 @@ impl Schema {
         self.order_key_of(self.root, bytes)
     }
 
+    /// As [`Schema::order_key`], in place of what `out` held: for many keys, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`Schema::order_key`]; `out` holds nothing of use then.
+    pub fn order_key_into(&self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        out.clear(); // mutant order-key-behind-another: out.truncate(usize::MAX);
+        out.reserve(bytes.len() + 8);
+        let mut walk =
+            Walk { schema: self, r: Reader::new(bytes), out: std::mem::take(out), frames: 0, strict: true };
+        let walked = walk.node(self.root, None).and_then(|()| walk.r.end());
+        *out = walk.out;
+        walked
+    }
+
     pub(crate) fn order_key_of(&self, id: NodeId, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let mut walk = Walk {
             schema: self,

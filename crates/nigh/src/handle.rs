@@ -4,7 +4,10 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nigh_wire::{
@@ -228,8 +231,8 @@ impl<T: Wire, E: Wire, M: Send + 'static> Pending<Call<T, E, M>> {
 
 impl<A: Ask> IntoFuture for Pending<A> {
     type Output = A::Answer;
-    type IntoFuture = BoxFuture<'static, A::Answer>;
-    fn into_future(mut self) -> Self::IntoFuture {
+    type IntoFuture = A::Performing;
+    fn into_future(mut self) -> A::Performing {
         // From here on the id is the call's.
         if let Some(reserved) = &mut self.reserved {
             reserved.id = None;
@@ -247,7 +250,9 @@ pub trait Ask: Send + 'static {
     /// What awaiting it gives.
     type Answer: Send + 'static;
     #[doc(hidden)]
-    fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer>;
+    type Performing: Future<Output = Self::Answer> + Send + Unpin + 'static;
+    #[doc(hidden)]
+    fn perform(self, nigh: &Nigh, how: How) -> Self::Performing;
 }
 
 /// A call as doors would ask it.
@@ -265,15 +270,32 @@ fn untyped(catalogue: &Catalogue, parts: nigh_wire::Parts, how: How) -> Result<U
 
 impl<T: Wire, E: Wire, M: Send + 'static> Ask for Call<T, E, M> {
     type Answer = Result<T, CallError<E>>;
-    fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer> {
-        let started =
-            untyped(nigh.catalogue(), self.into_parts(), how).map(|ask| nigh.performer.perform(ask));
-        Box::pin(async move {
-            match started {
-                Ok(outcome) => typed(outcome.await),
-                Err(cause) => Err(CallError::NotDone(cause)),
+    type Performing = Performing<T, E>;
+    fn perform(self, nigh: &Nigh, how: How) -> Performing<T, E> {
+        let asked = untyped(nigh.catalogue(), self.into_parts(), how);
+        let outcome = asked.map(|ask| nigh.performer.perform(ask)).map_err(Some);
+        Performing { outcome, answer: PhantomData }
+    }
+}
+
+/// One call under way.
+#[doc(hidden)]
+pub struct Performing<T, E> {
+    /// Or why nothing was asked, until that is told.
+    outcome: Result<BoxFuture<'static, Outcome>, Option<Cause>>,
+    answer: PhantomData<fn() -> Result<T, E>>,
+}
+
+impl<T: Wire, E: Wire> Future for Performing<T, E> {
+    type Output = Result<T, CallError<E>>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.outcome {
+            Ok(outcome) => outcome.as_mut().poll(cx).map(typed),
+            Err(cause) => {
+                let cause = cause.take().expect("a future that is ready is not polled again");
+                Poll::Ready(Err(CallError::NotDone(cause)))
             }
-        })
+        }
     }
 }
 
@@ -311,7 +333,8 @@ impl Drop for Batch<'_> {
 
 impl<A: Ask> Ask for Vec<A> {
     type Answer = Vec<A::Answer>;
-    fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer> {
+    type Performing = BoxFuture<'static, Self::Answer>;
+    fn perform(self, nigh: &Nigh, how: How) -> Self::Performing {
         let nigh = nigh.clone();
         Box::pin(async move {
             let mut answers = Vec::with_capacity(self.len());
@@ -336,8 +359,9 @@ impl<A: Ask> Ask for Vec<A> {
 macro_rules! tuples { ($(($($t:ident $i:tt)*))*) => { $(
     impl<$($t: Ask),*> Ask for ($($t,)*) {
         type Answer = ($($t::Answer,)*);
+        type Performing = BoxFuture<'static, Self::Answer>;
         #[allow(non_snake_case)]
-        fn perform(self, nigh: &Nigh, how: How) -> BoxFuture<'static, Self::Answer> {
+        fn perform(self, nigh: &Nigh, how: How) -> Self::Performing {
             let batch = Batch::begin(nigh);
             $(let $t = self.$i.perform(nigh, how.clone());)*
             drop(batch);

@@ -16,6 +16,20 @@ fn check<T: Wire + Ord>(a: &T, b: &T) -> bool {
     key(a).cmp(&key(b)) == a.cmp(b)
 }
 
+/// Where another key stood, whole or not.
+#[test]
+fn a_key_takes_the_place_of_another() {
+    let (text, number) = (schema_of::<String>(), schema_of::<u64>());
+    let mut out = Vec::new();
+    for value in ["a longer one", "", "b"].map(String::from) {
+        assert_eq!(text.order_key_into(&encode(&value), &mut out), Ok(()));
+        assert_eq!(out, key(&value));
+        assert!(number.order_key_into(&[0xff], &mut out).is_err(), "it is cut short");
+        assert_eq!(number.order_key_into(&encode(&7u64), &mut out), Ok(()));
+        assert_eq!(out, key(&7u64));
+    }
+}
+
 /// Pairs that a careless form would confuse.
 #[test]
 fn neighbours_are_told_apart() {

@@ -7,6 +7,7 @@
 //!
 //! - Here: what is asked and what is answered.
 //! - [`one`]: one machine behind its lock.
+//! - [`copies`]: what it hands to this process's own owner.
 //! - [`unheard`]: how far callers are behind with what they were told.
 
 use std::future::Future;
@@ -21,10 +22,9 @@ pub(crate) use nigh_proto::calls::caller::Slot;
 use nigh_proto::calls::caller::{
     AtCaller, CallerConfig, Handle, Outcome as Settled, PeerFacts, PeerId, What,
 };
-use nigh_proto::calls::request::{Answer, Refusal, Request};
+use nigh_proto::calls::request::{Answer, Refusal};
 use nigh_proto::calls::tally::{CallerLine, Line};
-use nigh_proto::shards::ShardId;
-use nigh_wire::{CallId, CallerId, Fingerprint, Ticket, Time};
+use nigh_wire::{CallId, CallerId, Ticket, Time};
 use tokio::sync::{Notify, oneshot};
 
 use crate::buggify;
@@ -32,12 +32,13 @@ use crate::clock::Clock;
 use crate::ledger::Beside;
 use crate::shards::lanes::Lanes;
 use crate::shards::owner::Owner;
-use crate::shards::reply::ReplyTo;
-use crate::shards::work::{Asked, Work};
 
+mod copies;
 mod one;
 mod unheard;
 
+pub(crate) use self::copies::asked;
+use self::copies::{Copies, transmit_local};
 pub(crate) use self::one::Machine;
 use self::one::{Locked, One};
 
@@ -242,7 +243,7 @@ impl Calls {
         CallId { caller: CallerId(self.clock.entropy()), number: 1, birth: self.clock.wall() }
     }
 
-    fn submit(&self, work: Vec<Work>) {
+    fn submit(&self, work: Copies) {
         if work.is_empty() {
             return;
         }
@@ -252,7 +253,7 @@ impl Calls {
     }
 
     /// As [`Owner::submit_apart`].
-    fn submit_apart(&self, work: Vec<Work>) {
+    fn submit_apart(&self, work: Copies) {
         if let (false, Some(owner)) = (work.is_empty(), self.owner()) {
             owner.submit_apart(work);
         }
@@ -390,44 +391,6 @@ impl Calls {
             At::Lane(_) => self.submit(work),
         }
     }
-}
-
-/// Copies for the owner of this process.
-fn transmit_local(at: At, machine: &mut Locked<'_>, now: Instant) -> Vec<Work> {
-    let mut work = Vec::new();
-    let At::Lane(lane) = at else { return work };
-    if !machine.has_transmit(PeerId::LOCAL) {
-        return work;
-    }
-    while let Some((slot, request)) = machine.poll_transmit(now, PeerId::LOCAL) {
-        let placed = machine.placed(PeerId::LOCAL, slot);
-        let (what, within) = asked(request, placed).expect("services of this process are called directly");
-        // One, nearly always: room for four is more than what allocators have at hand.
-        if work.is_empty() {
-            work.reserve_exact(1);
-        }
-        let reply = ReplyTo::Local(Local { lane, slot });
-        work.push(Work { what, due: now.saturating_add(within), reply });
-    }
-    // Nobody waits any more: what was not begun runs all the same, and its record goes with its number.
-    while machine.poll_cancel(PeerId::LOCAL).is_some() {}
-    work
-}
-
-/// What this process's owner is asked; `None` for a service call, and the time left.
-pub(crate) fn asked(request: Request, placed: Option<(ShardId, Fingerprint)>) -> Option<(Asked, Duration)> {
-    Some(match request {
-        Request::Call(call) => {
-            let within = call.within;
-            (Asked::Call(call, placed), within)
-        }
-        Request::View { method, key, args, within } => {
-            (Asked::View { method, key, args: nigh_wire::Value::Bytes(args), shard: None }, within)
-        }
-        Request::Settle { ticket, within } => (Asked::Settle(Box::new(ticket)), within),
-        Request::List { entity, after, limit, within } => (Asked::List { entity, after, limit }, within),
-        Request::Serve { .. } => return None,
-    })
 }
 
 type SettledCalls = Vec<(oneshot::Sender<Settled>, Settled)>;

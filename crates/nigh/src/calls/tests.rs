@@ -1,9 +1,12 @@
 //! Calls of this process's own entities, by lane, without an owner that would answer them.
 
 use nigh_proto::calls::caller::{CALLS_OPEN_MAX, Identity, Waits, Writes};
-use nigh_wire::{Bytes, Cause, Class, WireHash};
+use nigh_proto::shards::ShardId;
+use nigh_wire::{Bytes, Cause, Class, Fingerprint, WireHash};
 
 use super::*;
+use crate::shards::reply::ReplyTo;
+use crate::shards::work::{Asked, Work};
 
 const LANES: u32 = 16;
 const SHARDS: u32 = 64;
@@ -49,6 +52,22 @@ fn answer(calls: &Calls, lane: usize, answer: Result<Answer, Refusal>) {
 
 fn done() -> Answer {
     Answer::Done { value: Bytes::new(), version: None }
+}
+
+/// The first stands apart from the others, and before them.
+#[tokio::test]
+async fn copies_are_handed_on_in_order() {
+    let calls = calls();
+    let work = |nanos| Work {
+        what: Asked::Bye(calls.fresh_id()),
+        due: Instant::from_nanos(nanos),
+        reply: ReplyTo::Nobody,
+    };
+    let mut copies = Copies::default();
+    assert!(copies.is_empty());
+    (1..=3).for_each(|nanos| copies.push(work(nanos)));
+    assert!(!copies.is_empty());
+    assert_eq!(copies.into_iter().map(|work| work.due.as_nanos()).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 /// P4: whatever is asked of one entity is of one caller, numbered as it was asked.

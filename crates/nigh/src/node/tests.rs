@@ -9,7 +9,6 @@ use nigh_proto::shards::ShardId;
 
 use crate::handle::{Ask, How};
 use crate::prelude::*;
-use crate::service::BoxFuture;
 use crate::shards::owner::Owner;
 use crate::store::{Faults, FaultyDirectory, open_on};
 
@@ -238,8 +237,9 @@ struct Look(Arc<Owner>);
 
 impl Ask for Look {
     type Answer = usize;
-    fn perform(self, _: &Nigh, _: How) -> BoxFuture<'static, usize> {
-        Box::pin(std::future::ready(self.0.bell.batches()))
+    type Performing = std::future::Ready<usize>;
+    fn perform(self, _: &Nigh, _: How) -> Self::Performing {
+        std::future::ready(self.0.bell.batches())
     }
 }
 

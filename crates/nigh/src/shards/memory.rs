@@ -42,6 +42,8 @@ pub(crate) struct Memory {
     loader: Arc<Loader>,
     lanes: Lanes,
     lane: usize,
+    /// The ordered key that was asked for last.
+    order: Vec<u8>,
     /// By shard of the lane, then by entity type and ordered key.
     cells: Vec<BTreeMap<Name, Held>>,
     rowed: Rowed,
@@ -96,6 +98,7 @@ impl Memory {
     ) -> Self {
         Memory {
             loader: Arc::new(Loader { hosts, rows }),
+            order: Vec::new(),
             lanes,
             lane,
             cells: (0..lanes.shards_max()).map(|_| BTreeMap::new()).collect(),
@@ -121,10 +124,10 @@ impl Memory {
     }
 
     /// The name of the entity with this encoded key.
-    pub(crate) fn name(&self, host: usize, key: &Bytes) -> Result<Name, Cause> {
-        let order = self.loader.hosts[host].key_schema().order_key(key);
-        let order = order.map_err(|e| Cause::Malformed(format!("key: {e}")))?;
-        Ok(Name { host, order: order.into() })
+    pub(crate) fn name(&mut self, host: usize, key: &Bytes) -> Result<Name, Cause> {
+        let order = self.loader.hosts[host].key_schema().order_key_into(key, &mut self.order);
+        order.map_err(|e| Cause::Malformed(format!("key: {e}")))?;
+        Ok(Name { host, order: self.order.as_slice().into() })
     }
 
     /// What reads an entity that is not in memory; `None` if it is. What was read is to be [put](Memory::put_loaded).

@@ -323,7 +323,7 @@ impl Owner {
     }
 
     /// As [`Owner::submit`], for threads that must not run methods: the committer's.
-    pub(crate) fn submit_elsewhere(self: &Arc<Self>, work: Vec<Work>) {
+    pub(crate) fn submit_elsewhere(self: &Arc<Self>, work: impl IntoIterator<Item = Work> + Send + 'static) {
         let owner = self.clone();
         self.clock.spawn(async move { owner.submit(work) });
     }

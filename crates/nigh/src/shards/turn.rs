@@ -151,7 +151,7 @@ impl Owner {
         };
         core.memory.put_back(shard, &name, cell, changed.map(|size| (place, size))); // mutant change-not-dirty: core.memory.put_back(shard, &name, cell, changed.filter(|size| *size == usize::MAX).map(|size| (place, size)));
         for Taken { entity, key, cell, changed } in std::mem::take(&mut tx.others.taken) {
-            let name = self.name_of(&core, &entity, &key).expect("it was taken under this name");
+            let name = self.name_of(&mut core, &entity, &key).expect("it was taken under this name");
             core.memory.put_back(shard, &name, cell, changed.map(|size| (place, size)));
         }
         let seed = (tx.drawn > 0).then_some(tx.seed); // mutant seed-unrecorded: let seed = (tx.drawn > u32::MAX - 1).then_some(tx.seed);
@@ -181,7 +181,7 @@ impl Owner {
     }
 
     /// The name of an entity that this process has.
-    fn name_of(&self, core: &Core, entity: &str, key: &Bytes) -> Result<Name, String> {
+    fn name_of(&self, core: &mut Core, entity: &str, key: &Bytes) -> Result<Name, String> {
         let host = self.routes.host(entity).ok_or_else(|| beside::not_here(entity))?;
         core.memory.name(host, key).map_err(|cause| cause.to_string())
     }
@@ -381,8 +381,8 @@ struct Home {
 
 impl Neighbours for Home {
     fn take(&self, entity: &str, key: &Bytes) -> Result<Box<dyn Cell>, String> {
-        let core = self.owner.resume(self.shard);
-        let name = self.owner.name_of(&core, entity, key)?;
+        let mut core = self.owner.resume(self.shard);
+        let name = self.owner.name_of(&mut core, entity, key)?;
         Ok(self.owner.take(core, self.shard, &name, key).1)
     }
 }

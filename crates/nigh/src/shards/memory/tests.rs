@@ -78,7 +78,7 @@ impl Memory {
 
 fn memory() -> (Memory, Name, Bytes) {
     let hosts: Arc<[Box<dyn Host>]> = Arc::new([Box::new(HostOf::<Desk>::new())]);
-    let memory = Memory::tight(hosts, MemoryStore::new(1, 7).open().rows);
+    let mut memory = Memory::tight(hosts, MemoryStore::new(1, 7).open().rows);
     let key = nigh_wire::encode(&3u64);
     let name = memory.name(0, &key).expect("a key");
     (memory, name, key)

@@ -198,7 +198,7 @@ impl World {
         World { rows, memory, limits, found, sweep: None, log, model, next: 0, durable: 0 }
     }
 
-    fn name(&self) -> Name {
+    fn name(&mut self) -> Name {
         self.memory.name(0, &key()).expect("a key")
     }
 
