@@ -5,7 +5,7 @@
 //! leave: it tells the machines what is durable.
 //! While callers wait for the processor it rests between two groups, as `nigh_proto::shards::rest` says.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::buggify;
 use crate::exit::EXIT_STORE;
 use crate::shards::owner::Owner;
 use crate::shards::reply::Delivery;
-use crate::store::{Append, AppendError, Appended, GroupId, Log, StoreError};
+use crate::store::{Append, AppendError, Appended, GROUP_SIZE_MAX, GroupId, Log, StoreError};
 
 /// What the committer shares with the sweeper and with those who count.
 #[derive(Default)]
@@ -29,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) records: AtomicU64,
     /// Bytes of the log that were not cut.
     log_size: AtomicU64,
+    /// The lane with which the next group begins: the first of which the last one had no room for all.
+    first_lane: AtomicUsize,
     /// The log may be cut below this group; 0: not yet. Groups are numbered from 1 on.
     cut: AtomicU64,
     pace: Mutex<Pace>,
@@ -193,7 +195,7 @@ pub struct Group {
     pub appends: Vec<Append>,
 }
 
-/// One blob of every shard that has something to append. The log is cut first, if it may be.
+/// One blob of every shard that has something to append, up to [`GROUP_SIZE_MAX`]. The log is cut first, if it may be.
 pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> Option<Group> {
     let cut = progress.take_cut();
     if let Some(below) = cut
@@ -206,14 +208,19 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
     }
     let clock = owner.clock.wall();
     let mut group = Group { appends: Vec::with_capacity(owner.appends()) };
-    for mut core in owner.cores() {
-        let appendable = core.take_appendable();
-        for shard in appendable {
-            if !group.appends.is_empty() && buggify!("commit.shard.alone") {
-                core.mark(shard);
+    let (mut size, mut left) = (0, None);
+    let (first, lanes) = (progress.first_lane.load(Ordering::Relaxed), owner.lanes().count());
+    for lane in (first..lanes).chain(0..first) {
+        let mut core = owner.core(lane);
+        for shard in core.take_appendable() {
+            let full = size >= GROUP_SIZE_MAX; // mutant group-unbounded: let full = size == usize::MAX;
+            if full || !group.appends.is_empty() && buggify!("commit.shard.alone") {
+                core.mark(shard); // mutant group-rest-lost: let _ = shard;
+                left.get_or_insert(lane);
                 continue;
             }
             if let Some(append) = core.machine(shard).poll_append(clock) {
+                size += append.blob.len();
                 group.appends.push(Append {
                     shard,
                     epoch: append.epoch,
@@ -224,6 +231,7 @@ pub(crate) fn gather(owner: &Owner, log: &mut dyn Log, progress: &Progress) -> O
             }
         }
     }
+    progress.first_lane.store(left.unwrap_or(0), Ordering::Relaxed); // mutant group-from-the-front: progress.first_lane.store(left.map_or(0, |_| 0), Ordering::Relaxed);
     (!group.appends.is_empty()).then_some(group)
 }
 

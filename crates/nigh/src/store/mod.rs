@@ -110,6 +110,10 @@ pub struct LogEntry {
 /// Blobs of one group at most: what a group says it holds, in 40 bytes for each, is read before it is proven. A committer
 /// appends one for each shard.
 pub const APPENDS_MAX: usize = 16_384;
+/// Bytes of blobs from which on a committer adds none to a group: with one more call, and what the group says of itself, it fits
+/// the 8 MiB that a store holds back for when its disk is full, and nobody waits for more of the others than that. The last
+/// blob may be longer than a call: a shard has one in each group.
+pub const GROUP_SIZE_MAX: usize = 6 << 20;
 
 /// Append-only log of all shards of a store. Correct if it passes [`suite`].
 ///

@@ -11,7 +11,7 @@ use crate::store::{APPENDS_MAX, Append, GroupId, LogEntry, Place, StoreError};
 /// Seal of the contents, number of the group, changes of `log.redb`, number of blobs.
 pub(super) const START_SIZE: usize = SEAL_SIZE + 8 + 8 + 4;
 /// Shard, epoch, first, next, size of the blob, its seal.
-const ENTRY_SIZE: usize = 4 + 8 + 8 + 8 + 4 + SEAL_SIZE;
+pub(super) const ENTRY_SIZE: usize = 4 + 8 + 8 + 8 + 4 + SEAL_SIZE;
 
 /// One line of a group's contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,16 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use nigh_proto::calls::caller::CALL_SIZE_MAX;
+
 use super::directory::{Directory, Reserve};
+use super::group::ENTRY_SIZE;
+use crate::store::{APPENDS_MAX, GROUP_SIZE_MAX};
 
 /// Bytes held: a group of a thousand calls of a KiB and a transaction of rows beside it, each with the pages of redb that
 /// change along, fit several times.
 pub(super) const ROOM_SIZE: u64 = 8 << 20;
+const _: () = assert!(GROUP_SIZE_MAX + CALL_SIZE_MAX + APPENDS_MAX * ENTRY_SIZE < ROOM_SIZE as usize);
 
 /// What a store holds back of its disk.
 #[derive(Debug)]
